@@ -1,0 +1,108 @@
+/*
+ * One input partition's recipients in one LMDB environment under `<state_dir>/<topic>-<partition>/`.
+ *
+ * Entries map an ordered key (tenant NUL domain NUL local, store/key.h) to the recipient's changelog record:
+ * its Avro octets as published, prefixed by {version byte, XXH3-64 over the record's Kafka key and value
+ * octets}. That hash is checksum and contribution to the digest at once:
+ *     digest = XOR of hash_record(kafka key, value) over all entries.
+ *
+ * A write transaction stays open from staging until the log's transaction has committed; then it is committed
+ * together with the meta record {input_next, changelog_next, stream_time, entries, digest, sequence}. So the
+ * store can be behind the log and never ahead of it. One thread uses one store.
+ */
+#pragma once
+#include "base/err.h"
+#include "domain/types.h"
+
+struct store;
+
+enum store_durability {
+    STORE_REBUILD, /* NOSYNC | WRITEMAP, preallocated; a machine crash is detected by boot id and rebuilt */
+    STORE_DISK,    /* fsync at every commit */
+};
+
+struct store_options {
+    const char *path;            /* directory; made with mode 0700 when missing (parents too) */
+    const char *identity;        /* cluster id, topic, partition, partition count, format: any text */
+    enum store_durability durability;
+    size_t map_size_initial;     /* octets; rounded up to a page; grows by doubling */
+    int64_t offline_ms_max;      /* discard when closed for longer than this; 0: never */
+    int64_t now_ms;              /* wall clock at open */
+};
+
+struct store_meta {
+    int64_t input_next;     /* next input offset the state reflects */
+    int64_t changelog_next; /* position in the changelog the state reflects */
+    int64_t stream_time_ms; /* TIME_NULL: none yet */
+    uint64_t entries;
+    uint64_t digest;
+    uint64_t sequence; /* commits since creation */
+};
+
+/* Opens or creates. Local state that must not be trusted (identity differs, unclean shutdown under another
+ * boot id, offline too long, format unknown, restart loop) is discarded: then `ret_discarded` points to a
+ * static text that says why, else NULL. E_STORE_LOCKED when another process has it. E_STORE_FULL when the
+ * disk has no room for the preallocation. */
+enum rcode store_open(const struct store_options *options, struct store **ret_store,
+                      const char **ret_discarded, struct err *err) WARN_UNUSED;
+
+/* Syncs, marks clean and closes; NULL allowed. An open transaction is aborted. */
+void store_close(struct store *store);
+
+/* Closes as a crash would: aborts, no sync, no clean mark. For fatal paths and tests. */
+void store_abandon(struct store *store);
+
+/* Deletes everything (digest mismatch, certificate says otherwise) and starts empty. No transaction open. */
+enum rcode store_reset(struct store *store, struct err *err) WARN_UNUSED;
+
+/* As of the last commit. */
+const struct store_meta *store_meta(const struct store *store);
+
+struct store_usage {
+    uint64_t map_size, used; /* octets */
+};
+struct store_usage store_usage(const struct store *store);
+
+/* Opens the write transaction unless it is open. Grows the map first when it is more than 75 % full. */
+enum rcode store_begin(struct store *store, struct err *err) WARN_UNUSED;
+
+/* The record of a recipient, within the open transaction (begin first). `ret_value` points into the map and
+ * is valid until the next write or the end of the transaction; null data: no entry. E_STORE_CORRUPT when the
+ * checksum fails. Fast on ascending keys (one cursor is kept). */
+enum rcode store_get(struct store *store, struct identity who, struct str *ret_value,
+                     struct err *err) WARN_UNUSED;
+
+/* Inserts or replaces; `value` is the framed Avro record. Updates entries and digest of the open transaction.
+ * E_STORE_MAP_FULL: abort, store_grow, redo the whole transaction. */
+enum rcode store_put(struct store *store, struct identity who, struct str value,
+                     struct err *err) WARN_UNUSED;
+
+/* Removes; a missing entry is no error. */
+enum rcode store_delete(struct store *store, struct identity who, struct err *err) WARN_UNUSED;
+
+/* Entries and digest as they will be when the open transaction commits. */
+void store_pending(const struct store *store, uint64_t *ret_entries, uint64_t *ret_digest);
+
+/* Commits with the given positions (entries, digest and sequence are the store's own). E_STORE: the caller
+ * closes and restores. */
+enum rcode store_commit(struct store *store, int64_t input_next, int64_t changelog_next,
+                        int64_t stream_time_ms, struct err *err) WARN_UNUSED;
+void store_abort(struct store *store);
+
+/* Doubles the map (preallocating). No transaction may be open. */
+enum rcode store_grow(struct store *store, struct err *err) WARN_UNUSED;
+
+/* Walks entries in key order within the open transaction, starting after the cursor's key; at most `max`
+ * entries; stops at the end with the cursor cleared. The callback must not write to the store. Spans are valid
+ * only during the callback. Non-OK from the callback ends the walk and is returned. */
+struct store_cursor {
+    char key[RECORD_KEY_MAX + 8];
+    size_t len; /* 0: from the start */
+};
+typedef enum rcode store_visit(void *context, struct identity who, struct str value, struct err *err);
+enum rcode store_scan(struct store *store, struct store_cursor *cursor, size_t max, store_visit *visit,
+                      void *context, struct err *err) WARN_UNUSED;
+
+/* Recomputes entries and digest from all entries, checking every checksum (no transaction open).
+ * E_STORE_CORRUPT when they differ from the meta record. */
+enum rcode store_verify(struct store *store, struct err *err) WARN_UNUSED;
