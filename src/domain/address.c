@@ -2,6 +2,8 @@
 
 #include <idn2.h>
 
+#include "domain/utf8.h"
+
 /*
  * The rules of a recipient, a subset of RFC 5321 4.1.2 that leaves every accepted address
  * deliverable:
@@ -43,26 +45,12 @@ static bool is_ascii(struct str text)
     return any < 0x80;
 }
 
-/* RFC 3629 4: no overlong form, no surrogate, nothing above U+10FFFF. */
 static bool is_utf8(struct str text)
 {
-    const unsigned char *p = (const unsigned char *)text.data;
-    for (size_t i = 0; i < text.len;) {
-        unsigned char c = p[i];
-        size_t len = c < 0x80                ? 1
-                     : c >= 0xc2 && c < 0xe0 ? 2
-                     : (c & 0xf0) == 0xe0    ? 3
-                     : c >= 0xf0 && c < 0xf5 ? 4
-                                             : 0;
-        if (len == 0 || len > text.len - i)
+    for (size_t i = 0, len; i < text.len; i += len) {
+        len = utf8_len(text, i);
+        if (!len)
             return false;
-        for (size_t j = 1; j < len; j++)
-            if ((p[i + j] & 0xc0) != 0x80)
-                return false;
-        if ((c == 0xe0 && p[i + 1] < 0xa0) || (c == 0xed && p[i + 1] > 0x9f) ||
-            (c == 0xf0 && p[i + 1] < 0x90) || (c == 0xf4 && p[i + 1] > 0x8f))
-            return false;
-        i += len;
     }
     return true;
 }

@@ -1,0 +1,112 @@
+/*
+ * The order of the decision: rules, then the enhanced code, then the reply code. Verdicts are
+ * cached: the same few replies make up most of the bounces of any day.
+ */
+#include "domain/classify.h"
+
+#include "base/hash.h"
+#include "domain/codes.h"
+#include "domain/rules.h"
+
+#define CACHE_SIZE 1024   /* entries, a power of two */
+#define CACHE_KEY_MAX 448 /* octets of all facts; longer ones are not cached */
+
+struct cache_entry {
+    uint64_t hash;
+    size_t key_len; /* 0: empty */
+    struct verdict verdict;
+    char key[CACHE_KEY_MAX];
+};
+
+struct classifier {
+    const struct rule_set *rules;
+    struct matcher matcher;
+    struct subject subject;
+    struct cache_entry cache[CACHE_SIZE];
+};
+
+struct classifier *classifier_new(const struct rule_set *rules)
+{
+    struct classifier *classifier = mem_zalloc(sizeof(*classifier));
+    classifier->rules = rules;
+    matcher_init(&classifier->matcher);
+    return classifier;
+}
+
+void classifier_free(struct classifier *classifier)
+{
+    if (!classifier)
+        return;
+    matcher_deinit(&classifier->matcher);
+    mem_free(classifier);
+}
+
+static bool add(char key[CACHE_KEY_MAX], size_t *len, const void *data, size_t size)
+{
+    if (size > CACHE_KEY_MAX - *len)
+        return false;
+    if (size)
+        memcpy(key + *len, data, size);
+    *len += size;
+    return true;
+}
+
+/* All facts as one run of octets, lengths first; 0 if they are too long to be cached. */
+static size_t cache_key(const struct bounce_facts *facts, char ret_key[CACHE_KEY_MAX])
+{
+    const struct str parts[] = {facts->status, facts->diagnostic, facts->remote_mta, facts->stage};
+    size_t len = 0;
+    if (!add(ret_key, &len, &facts->reply_code, sizeof(facts->reply_code)))
+        return 0;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        if (parts[i].len > CACHE_KEY_MAX ||
+            !add(ret_key, &len, &(uint16_t){(uint16_t)parts[i].len}, sizeof(uint16_t)) ||
+            !add(ret_key, &len, parts[i].data, parts[i].len))
+            return 0;
+    return len;
+}
+
+/* What is left when no rule matches. */
+static struct verdict verdict_of_codes(const struct subject *subject)
+{
+    struct verdict verdict = {CLASS_UNKNOWN, REASON_OTHER, STR("none")};
+    const struct status_code *code = &subject->status;
+    if (code_verdict(code, &verdict)) {
+        /* Time ran out: the last attempt's reply tells why, unless it only says "later" itself. */
+        struct verdict last;
+        if (code->subject == 4 && code->detail == 7 && reply_verdict(subject->text_reply, &last) &&
+            last.bounce_class != CLASS_UNKNOWN && last.bounce_class != CLASS_TRANSIENT)
+            verdict = last;
+        return verdict;
+    }
+    (void)reply_verdict(subject->reply, &verdict);
+    return verdict;
+}
+
+static struct verdict decide(struct classifier *classifier, const struct bounce_facts *facts)
+{
+    subject_of_facts(facts, &classifier->subject);
+    const struct rule *rule =
+        rules_decide(&classifier->matcher, classifier->rules, &classifier->subject);
+    return rule ? rule->verdict : verdict_of_codes(&classifier->subject);
+}
+
+void classify(struct classifier *classifier, const struct bounce_facts *facts,
+              struct verdict *ret_verdict)
+{
+    char key[CACHE_KEY_MAX];
+    size_t len = cache_key(facts, key);
+    if (!len) {
+        *ret_verdict = decide(classifier, facts);
+        return;
+    }
+    uint64_t hash = hash_xxh3(key, len);
+    struct cache_entry *entry = &classifier->cache[hash & (CACHE_SIZE - 1)];
+    if (entry->key_len != len || entry->hash != hash || memcmp(entry->key, key, len) != 0) {
+        entry->verdict = decide(classifier, facts);
+        entry->hash = hash;
+        entry->key_len = len;
+        memcpy(entry->key, key, len);
+    }
+    *ret_verdict = entry->verdict;
+}
