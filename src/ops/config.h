@@ -198,9 +198,9 @@ enum rcode config_fault(struct err *err, struct config_place place, const char *
 
 /* One line of the effective configuration. */
 struct config_row {
-    char key[192];     /* "policies.default.delays" */
-    int levels;        /* 1 to 3: how many parts the key has as nested maps in YAML */
-    char parts[3][96]; /* "policies", "default", "delays"; "kafka", "bootstrap.servers" */
+    char key[192];      /* "policies.default.delays" */
+    int levels;         /* 1 to 3: how many parts the key has as nested maps in YAML */
+    char parts[3][192]; /* "policies", "default", "delays"; "kafka", "bootstrap.servers" */
     struct config_place place;
 };
 

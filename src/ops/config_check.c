@@ -1,0 +1,156 @@
+#include "ops/config_private.h"
+
+static struct config_place place(const struct config *config, const char *key)
+{
+    return config->private->places[key_index(key)];
+}
+
+static const char *policy_path(const char *name, const char *key, char path[CONFIG_PATH_MAX])
+{
+    struct buf buf = {.data = path, .cap = CONFIG_PATH_MAX}; /* names are bounded: it never grows */
+    buf_printf(&buf, key ? "policies.%s.%s" : "policies.%s", name, key);
+    return path;
+}
+
+static void check_policy(const struct config_policy *policy, struct faults *faults)
+{
+    static const char *const missing[POLICY_KEY_COUNT] = {
+        [POLICY_KEY_REASONS] = "missing; list the reasons the policy is for, as in [mailbox_full]",
+        [POLICY_KEY_DELAYS] = "missing; list the delay before each attempt, as in [24h, 48h]",
+        [POLICY_KEY_MAX_ATTEMPTS] = "missing; give the number of attempts before suppression",
+        [POLICY_KEY_CONTACT_AFTER] =
+            "missing; give the attempt after which to try another channel, or 0 for never",
+    };
+    char path[CONFIG_PATH_MAX];
+    bool is_default = strcmp(policy->name, "default") == 0;
+    for (int i = 0; i < POLICY_KEY_COUNT; i++)
+        if (!policy->given[i] && !(is_default && i == POLICY_KEY_REASONS))
+            fault_add(faults, policy->place,
+                      policy_path(policy->name, config_policy_keys[i].name, path), "%s",
+                      missing[i]);
+    policy_path(policy->name, "reasons", path);
+    if (is_default && policy->reasons.count)
+        fault_add(
+            faults, policy->places[POLICY_KEY_REASONS], path,
+            "the default policy takes the reasons that no other policy names; remove the list");
+    if (!is_default && policy->given[POLICY_KEY_REASONS] && !policy->reasons.count)
+        fault_add(
+            faults, policy->places[POLICY_KEY_REASONS], path,
+            "is empty, so the policy would never be used; list a reason or remove the policy");
+    if (policy->contact_after > policy->max_attempts)
+        fault_add(faults, policy->places[POLICY_KEY_CONTACT_AFTER],
+                  policy_path(policy->name, "contact_after", path),
+                  "%d is beyond max_attempts (%d) and would never happen; lower it, or 0 for never",
+                  policy->contact_after, policy->max_attempts);
+}
+
+static const struct config_policy *owner_of(const struct config *config, int before,
+                                            const char *reason)
+{
+    for (int i = 0; i < before; i++)
+        for (int j = 0; j < config->policies[i].reasons.count; j++)
+            if (strcmp(config->policies[i].reasons.reasons[j].name, reason) == 0)
+                return &config->policies[i];
+    return NULL;
+}
+
+static void check_policies(const struct config *config, struct faults *faults)
+{
+    bool has_default = false;
+    for (int i = 0; i < config->policy_count; i++) {
+        const struct config_policy *policy = &config->policies[i];
+        has_default |= strcmp(policy->name, "default") == 0;
+        check_policy(policy, faults);
+        for (int j = 0; j < policy->reasons.count; j++) {
+            const struct config_reason *reason = &policy->reasons.reasons[j];
+            const struct config_policy *owner = owner_of(config, i, reason->name);
+            char path[CONFIG_PATH_MAX];
+            if (owner)
+                fault_add(faults, reason->place, policy_path(policy->name, "reasons", path),
+                          "%s belongs to policies.%s already; keep it in one of them", reason->name,
+                          owner->name);
+        }
+    }
+    if (!has_default)
+        fault_add(faults, place(config, "policies"), "policies",
+                  "no policy is named default; add one, it takes every reason that no other policy "
+                  "names");
+}
+
+struct longest {
+    int64_t delay_ms;
+    char path[CONFIG_PATH_MAX];
+};
+
+static void longest_of(const struct config_delays *delays, const char *path,
+                       struct longest *longest)
+{
+    for (int i = 0; i < delays->count; i++)
+        if (delays->delay_ms[i] > longest->delay_ms) {
+            longest->delay_ms = delays->delay_ms[i];
+            memcpy(longest->path, path, strlen(path) + 1);
+        }
+}
+
+static void check_delays(const struct config *config, struct faults *faults)
+{
+    static const struct key duration = {.type = KEY_DURATION};
+    struct longest longest = {0};
+    char path[CONFIG_PATH_MAX];
+    struct buf text = {0};
+    longest_of(&config->transient.delays, "transient.delays", &longest);
+    for (int i = 0; i < config->policy_count; i++)
+        longest_of(&config->policies[i].delays,
+                   policy_path(config->policies[i].name, "delays", path), &longest);
+    value_show(&duration, &longest.delay_ms, &text);
+    if (config->stale_after_ms <= longest.delay_ms)
+        fault_add(
+            faults, place(config, "stale_after"), "stale_after",
+            "must be longer than the longest delay, %.*s of %s; raise it or shorten the delay",
+            STR_ARG(buf_view(&text)), longest.path);
+    if (config->dispatcher.delay_max_ms < longest.delay_ms)
+        fault_add(faults, place(config, "dispatcher.delay_max"), "dispatcher.delay_max",
+                  "is shorter than the longest delay, %.*s of %s; raise it or shorten the delay",
+                  STR_ARG(buf_view(&text)), longest.path);
+    buf_deinit(&text);
+}
+
+static void check_topics(const struct config *config, struct faults *faults)
+{
+    static const char *const keys[] = {
+        "topics.bounces",      "topics.recipients", "topics.delayed",     "topics.due",
+        "topics.suppressions", "topics.notices",    "topics.dead_letters"};
+    const char *prefix = config->topics.prefix;
+    if (prefix[strspn(prefix, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")])
+        fault_add(faults, place(config, "topics.prefix"), "topics.prefix",
+                  "'%s' cannot begin a topic's name; use A-Z, a-z, 0-9, '.', '_' and '-'", prefix);
+    const char *names[sizeof(keys) / sizeof(keys[0])];
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        const struct key *key = &config_keys[key_index(keys[i])];
+        names[i] = *(const char *const *)(const void *)((const char *)config + key->offset);
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(names[i], names[j]) == 0)
+                fault_add(faults, place(config, keys[i]), keys[i],
+                          "is the same topic as %s, %s; give each a name of its own", keys[j],
+                          names[i]);
+    }
+}
+
+/* Until there is a client: the worker would write the framing of Avro single objects, and every
+ * consumer that asks the registry would fail to read it. */
+static void check_registry(const struct config *config, struct faults *faults)
+{
+    if (config->schemas.registry.url)
+        fault_add(
+            faults, place(config, "schemas.registry.url"), "schemas.registry.url",
+            "this version cannot talk to a schema registry yet; remove the key, records are then "
+            "written as Avro single objects with the schemas compiled in");
+}
+
+void config_check(const struct config *config, struct faults *faults)
+{
+    check_policies(config, faults);
+    check_delays(config, faults);
+    check_topics(config, faults);
+    check_registry(config, faults);
+}
