@@ -1,0 +1,37 @@
+/* Shared by store.c (life, transactions) and entries.c (what a transaction reads and writes). */
+#pragma once
+#include "base/buf.h"
+#include "store/dir.h"
+#include "store/env.h"
+#include "store/key.h"
+#include "store/layout.h"
+#include "store/marker.h"
+#include "store/store.h"
+
+/* Where the transaction's cursor stands after a look-up, so that the write that follows needs none.
+ */
+struct store_place {
+    char key[STORE_KEY_MAX];
+    size_t key_len; /* 0: nowhere */
+    bool found;
+    uint64_t hash; /* of the entry found */
+};
+
+struct store {
+    struct store_dir dir;
+    struct store_env env;
+    MDB_dbi meta_dbi, entries_dbi;
+    char *identity;
+    size_t map_size_initial;
+    int64_t opened_wall_ms, opened_monotonic_ms;
+    struct store_marker marker; /* as on disk */
+    bool failed;                /* a commit failed: do not mark clean */
+
+    struct store_meta committed;
+
+    MDB_txn *txn; /* NULL: none open */
+    MDB_cursor *cursor;
+    struct store_place place;
+    uint64_t entries, digest; /* of the open transaction */
+    struct buf scratch;       /* an entry being written */
+};
