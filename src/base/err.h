@@ -61,7 +61,7 @@ enum disposition {
     X(E_STORE_CORRUPT, "store_corrupt", DISPOSITION_RESTORE)                                       \
     X(E_STORE_FULL, "store_full", DISPOSITION_STOP)                                                \
     X(E_STORE_LOCKED, "store_locked", DISPOSITION_RETRY)                                           \
-    X(E_STORE_MAP_FULL, "store_map_full", DISPOSITION_RETRY)
+    X(E_STORE_MAP_FULL, "store_map_full", DISPOSITION_ABORT)
 
 enum rcode {
 #define X(constant, string, disposition) constant,

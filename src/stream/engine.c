@@ -1,0 +1,395 @@
+/*
+ * The loop of one engine thread.
+ *
+ * A turn is: collect a batch (poll; rebalances are served inside), restore a piece of what is not proven yet, run
+ * one transaction over the batch, and, when the set of running partitions or a position has changed, tell the
+ * consumer exactly what to fetch. Nothing is staged and no transaction is open while polling, so a rebalance
+ * never meets half-done work: records of a revoked partition that were collected are simply dropped, its next
+ * owner reads them again.
+ *
+ * Where a crash can strike and what heals it:
+ *   before the log's commit       → the transaction is aborted by the log, LMDB never saw it: done again
+ *   between log and LMDB commits  → LMDB is behind; restore reads the changelog up to the certificate
+ *   while restoring               → the changelog position is committed with the data: goes on from there
+ * LMDB ahead of the log is impossible, because it commits only after the log said yes (transaction.c).
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "stream/engine_internal.h"
+
+#define POLL_CHUNK ((size_t)8192)
+#define RESTORING_INTERVAL_MS 10
+
+struct partition *engine_partition(struct engine *engine, int32_t id)
+{
+    int low = 0, high = engine->partition_count;
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        if (engine->partitions[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < engine->partition_count && engine->partitions[low].id == id)
+        return &engine->partitions[low];
+    return NULL;
+}
+
+int64_t engine_now(struct engine *engine)
+{
+    return engine->port->ops->monotonic_ms(engine->port);
+}
+
+static void close_partition(struct engine *engine, struct partition *partition, bool clean)
+{
+    if (partition->open)
+        engine->processor->ops->close(engine->processor, partition->id, clean);
+    partition->open = false;
+}
+
+void engine_fail(struct engine *engine, struct partition *partition, const struct err *err)
+{
+    log_error(rcode_name(err->code), err->text, LOG_I("thread", engine->options.thread),
+              LOG_I("partition", partition->id));
+    engine->assign_dirty = true;
+    engine->restore_dirty = true;
+    close_partition(engine, partition, true);
+    partition_move(partition, PARTITION_FAILED);
+}
+
+void engine_restore(struct engine *engine, struct partition *partition, const char *why, bool discard)
+{
+    log_info("restoring", why, LOG_I("thread", engine->options.thread),
+             LOG_I("partition", partition->id));
+    struct err err = {0};
+    if (discard && partition->open &&
+        engine->processor->ops->discard(engine->processor, partition->id, &err) != OK) {
+        engine_fail(engine, partition, &err);
+        return;
+    }
+    if (partition->state != PARTITION_RESTORING)
+        partition_move(partition, PARTITION_RESTORING);
+    partition->stage = RESTORE_LOCATE;
+    partition->retry_at_ms = 0;
+    partition->touched = false;
+    partition->certify = false;
+    engine->assign_dirty = true;
+    engine->restore_dirty = true;
+}
+
+static int compare_partitions(const void *a, const void *b)
+{
+    const struct partition *left = a, *right = b;
+    return (left->id > right->id) - (left->id < right->id);
+}
+
+static void on_assigned(void *context, const int32_t *ids, int count)
+{
+    struct engine *engine = context;
+    atomic_fetch_add(&engine->stats.rebalances, 1);
+    log_info("assigned", "partitions assigned", LOG_I("thread", engine->options.thread),
+             LOG_I("count", count));
+    for (int i = 0; i < count; i++) {
+        if (engine_partition(engine, ids[i]))
+            continue;
+        int last = engine->partition_count++;
+        engine->partitions = mem_realloc(engine->partitions,
+                                         (size_t)engine->partition_count * sizeof(struct partition));
+        engine->partitions[last] = (struct partition){.id = ids[i], .state = PARTITION_ASSIGNED};
+        qsort(engine->partitions, (size_t)engine->partition_count, sizeof(struct partition),
+              compare_partitions);
+    }
+    engine->commits = mem_realloc(engine->commits,
+                                  2 * (size_t)engine->partition_count * sizeof(struct port_commit));
+    engine->commit_texts =
+        mem_realloc(engine->commit_texts,
+                    (size_t)engine->partition_count * sizeof(engine->commit_texts[0]));
+    engine->counts_checked = false;
+}
+
+/* Drops what was collected for partitions that are not running (any more). */
+static void drop_records(struct engine *engine)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < engine->record_count; i++) {
+        struct partition *partition = engine_partition(engine, engine->records[i].partition);
+        if (partition && partition->state == PARTITION_RUNNING)
+            engine->records[kept++] = engine->records[i];
+    }
+    engine->record_count = kept;
+}
+
+static void on_revoked(void *context, const int32_t *ids, int count, bool lost)
+{
+    struct engine *engine = context;
+    log_info(lost ? "lost" : "revoked", "partitions taken away",
+             LOG_I("thread", engine->options.thread), LOG_I("count", count));
+    for (int i = 0; i < count; i++) {
+        struct partition *partition = engine_partition(engine, ids[i]);
+        if (!partition)
+            continue;
+        close_partition(engine, partition, true);
+        partition_move(partition, PARTITION_REVOKED);
+        int index = (int)(partition - engine->partitions);
+        int after = --engine->partition_count - index;
+        memmove(partition, partition + 1, (size_t)after * sizeof(*partition));
+    }
+    drop_records(engine);
+    engine->restore_dirty = true;
+    engine->assign_dirty = true;
+}
+
+struct engine *engine_new(const struct engine_options *options)
+{
+    struct engine *engine = mem_zalloc(sizeof(*engine));
+    engine->options = *options;
+    engine->port = options->port;
+    engine->processor = options->processor;
+    engine->records = mem_alloc(options->batch_records_max * sizeof(struct port_record));
+    engine->restore_records = mem_alloc(RESTORE_CHUNK * sizeof(struct port_record));
+    engine->port->listener = (struct port_listener){engine, on_assigned, on_revoked};
+    return engine;
+}
+
+static void free_engine(struct engine *engine, bool clean)
+{
+    if (!engine)
+        return;
+    for (int i = 0; i < engine->partition_count; i++)
+        close_partition(engine, &engine->partitions[i], clean);
+    engine->port->listener = (struct port_listener){0};
+    mem_free(engine->partitions);
+    mem_free(engine->records);
+    mem_free(engine->restore_records);
+    mem_free(engine->commits);
+    mem_free(engine->commit_texts);
+    mem_free(engine);
+}
+
+void engine_free(struct engine *engine)
+{
+    free_engine(engine, true);
+}
+
+void engine_abandon(struct engine *engine)
+{
+    free_engine(engine, false);
+}
+
+void engine_stop(struct engine *engine)
+{
+    atomic_store(&engine->stopping, true);
+}
+
+const struct engine_stats *engine_stats(const struct engine *engine)
+{
+    return &engine->stats;
+}
+
+bool engine_idle(const struct engine *engine)
+{
+    return engine->idle;
+}
+
+/* The input topic must still have the partitions it had at start: every key's place depends on it. */
+static void check_partition_counts(struct engine *engine)
+{
+    int32_t count = 0;
+    struct err err = {0};
+    enum rcode rc =
+        engine->port->ops->partition_count(engine->port, engine->port->input, &count, &err);
+    if (rc != OK) {
+        log_warn(rcode_name(rc), err.text, LOG_I("thread", engine->options.thread));
+        return; /* asked again next turn */
+    }
+    engine->counts_checked = true;
+    if (count == engine->options.partition_count)
+        return;
+    err_set(&err, E_PARTITION_COUNT_CHANGED,
+            "the input topic had %d partitions at start and has %d now, so keys have moved: stop the "
+            "workers and reshard",
+            engine->options.partition_count, count);
+    for (int i = 0; i < engine->partition_count; i++)
+        if (engine->partitions[i].state != PARTITION_FAILED)
+            engine_fail(engine, &engine->partitions[i], &err);
+}
+
+static bool any_in_state(const struct engine *engine, enum partition_state state)
+{
+    for (int i = 0; i < engine->partition_count; i++)
+        if (engine->partitions[i].state == state)
+            return true;
+    return false;
+}
+
+static enum rcode poll_failed(struct engine *engine, enum rcode rc, int32_t id, struct err *err)
+{
+    struct partition *partition = id >= 0 ? engine_partition(engine, id) : NULL;
+    switch (rcode_disposition(rc)) {
+    case DISPOSITION_STOP:
+    case DISPOSITION_RESTORE:
+        if (partition && partition->state != PARTITION_FAILED)
+            engine_fail(engine, partition, err);
+        return OK;
+    case DISPOSITION_RETRY:
+    case DISPOSITION_ABORT:
+    case DISPOSITION_REJECT:
+        log_warn(rcode_name(rc), err->text, LOG_I("thread", engine->options.thread));
+        return OK;
+    case DISPOSITION_REBUILD:
+    case DISPOSITION_FATAL:
+        break;
+    }
+    return rc;
+}
+
+/* Polls until the batch is full or the interval is over; while partitions restore it only looks in. */
+static enum rcode collect(struct engine *engine, struct err *err)
+{
+    const struct engine_options *options = &engine->options;
+    bool restoring = any_in_state(engine, PARTITION_RESTORING);
+    int64_t interval = options->commit_interval_ms;
+    if (restoring && interval > RESTORING_INTERVAL_MS)
+        interval = RESTORING_INTERVAL_MS;
+    int64_t deadline = engine_now(engine) + interval, left = interval;
+    do {
+        size_t room = options->batch_records_max - engine->record_count, got = 0;
+        int32_t id = -1;
+        size_t before = engine->record_count;
+        enum rcode rc = engine->port->ops->poll(
+            engine->port, (int)(left > 0 ? left : 0), room < POLL_CHUNK ? room : POLL_CHUNK,
+            engine->records + engine->record_count, &got, &id, err);
+        if (engine->record_count != before) /* a rebalance dropped some: close the gap */
+            memmove(engine->records + engine->record_count, engine->records + before,
+                    got * sizeof(struct port_record));
+        engine->record_count += got;
+        for (size_t i = engine->record_count - got; i < engine->record_count; i++)
+            engine->record_bytes += engine->records[i].key.len + engine->records[i].value.len;
+        if (rc != OK)
+            return poll_failed(engine, rc, id, err);
+        left = deadline - engine_now(engine);
+    } while (left > 0 && engine->record_count < options->batch_records_max &&
+             engine->record_bytes < options->batch_bytes_max);
+    return OK;
+}
+
+/* Marks which partitions the batch touches and how far it takes them. */
+static void mark_touched(struct engine *engine)
+{
+    drop_records(engine);
+    for (int i = 0; i < engine->partition_count; i++) {
+        engine->partitions[i].touched = false;
+        engine->partitions[i].batch_next = engine->partitions[i].input_next;
+    }
+    size_t kept = 0;
+    struct partition *partition = NULL;
+    for (size_t i = 0; i < engine->record_count; i++) {
+        const struct port_record *record = &engine->records[i];
+        if (!partition || partition->id != record->partition)
+            partition = engine_partition(engine, record->partition);
+        if (record->offset < partition->batch_next)
+            continue; /* fetched before a seek back: already in the batch, or done */
+        partition->touched = true;
+        partition->batch_next = record->offset + 1;
+        engine->records[kept++] = *record;
+    }
+    engine->record_count = kept;
+}
+
+/* Idle partitions: commit the position past control records, and renew old certificates. */
+static void mark_certify(struct engine *engine)
+{
+    int64_t now = engine_now(engine);
+    for (int i = 0; i < engine->partition_count; i++) {
+        struct partition *partition = &engine->partitions[i];
+        if (partition->state != PARTITION_RUNNING || partition->touched)
+            continue;
+        int64_t position = engine->port->ops->position(engine->port, partition->id);
+        if (engine->record_count == 0 && position > partition->input_next) {
+            partition->batch_next = position;
+            partition->certify = true;
+        }
+        if (now - partition->certified_at_ms >= engine->options.certificate_refresh_ms)
+            partition->certify = true;
+    }
+}
+
+static enum rcode assign_running(struct engine *engine, struct err *err)
+{
+    struct port_position *positions =
+        mem_alloc((size_t)engine->partition_count * sizeof(*positions));
+    int count = 0;
+    for (int i = 0; i < engine->partition_count; i++) {
+        const struct partition *partition = &engine->partitions[i];
+        if (partition->state == PARTITION_RUNNING)
+            positions[count++] = (struct port_position){partition->id, partition->input_next};
+    }
+    enum rcode rc = engine->port->ops->assign(engine->port, positions, count, err);
+    mem_free(positions);
+    if (rc == OK)
+        engine->assign_dirty = false;
+    return rc;
+}
+
+static void publish_stats(struct engine *engine)
+{
+    int counts[PARTITION_STATE_COUNT] = {0};
+    for (int i = 0; i < engine->partition_count; i++)
+        counts[engine->partitions[i].state]++;
+    atomic_store(&engine->stats.partitions_running, counts[PARTITION_RUNNING]);
+    atomic_store(&engine->stats.partitions_restoring,
+                 counts[PARTITION_ASSIGNED] + counts[PARTITION_RESTORING]);
+    atomic_store(&engine->stats.partitions_failed, counts[PARTITION_FAILED]);
+    atomic_store(&engine->stats.last_turn_ms, engine_now(engine));
+}
+
+static bool needs_transaction(const struct engine *engine)
+{
+    if (engine->record_count)
+        return true;
+    for (int i = 0; i < engine->partition_count; i++)
+        if (engine->partitions[i].state == PARTITION_RUNNING && engine->partitions[i].certify)
+            return true;
+    return false;
+}
+
+enum rcode engine_step(struct engine *engine, struct err *err)
+{
+    bool astray = engine->assign_dirty; /* the consumer still reads from where it was before a failure */
+    enum rcode rc = collect(engine, err);
+    if (astray) {
+        engine->record_count = 0;
+        engine->assign_dirty = true;
+    }
+    if (rc == OK && !engine->counts_checked && engine->partition_count)
+        check_partition_counts(engine);
+    if (rc == OK)
+        rc = restore_turn(engine, err);
+    if (rc == OK) {
+        mark_touched(engine);
+        mark_certify(engine);
+        engine->idle = engine->counts_checked && !needs_transaction(engine) && !engine->assign_dirty &&
+                       !any_in_state(engine, PARTITION_ASSIGNED) &&
+                       !any_in_state(engine, PARTITION_RESTORING);
+    }
+    if (rc == OK && needs_transaction(engine)) {
+        if (transaction_ready(engine))
+            rc = transaction_run(engine, err);
+        else
+            engine->assign_dirty = true; /* the batch is dropped: fetch it again */
+    }
+    engine->record_count = 0;
+    engine->record_bytes = 0;
+    engine->port->ops->release(engine->port);
+    if (rc == OK && engine->assign_dirty)
+        rc = assign_running(engine, err);
+    if (rc != OK && rcode_disposition(rc) == DISPOSITION_RETRY) {
+        log_warn(rcode_name(rc), err->text, LOG_I("thread", engine->options.thread));
+        rc = OK;
+    }
+    publish_stats(engine);
+    return rc;
+}

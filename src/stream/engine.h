@@ -1,0 +1,51 @@
+/*
+ * The engine: one thread's loop over a port and a processor. See engine.c for the story of a batch, restore.c
+ * for how a partition proves its state, and src/README.md for the table of crash points.
+ */
+#pragma once
+#include <stdatomic.h>
+
+#include "stream/port.h"
+#include "stream/processor.h"
+
+struct engine;
+
+struct engine_options {
+    struct port *port;           /* not owned */
+    struct processor *processor; /* not owned */
+    int thread;                  /* number of the thread, for log lines */
+    size_t batch_records_max;
+    size_t batch_bytes_max;
+    int64_t commit_interval_ms;
+    int64_t certificate_refresh_ms;
+    int rebuilds_max;            /* producer rebuilds within ten minutes before the process gives up */
+    int32_t partition_count;     /* of the input topic, as checked at start */
+};
+
+/* Counters since start; written by the engine's thread, readable from any other. */
+struct engine_stats {
+    atomic_llong records, batches, aborts, rebuilds, restored, rebalances;
+    atomic_int partitions_running, partitions_restoring, partitions_failed;
+    atomic_llong last_turn_ms; /* monotonic: the loop is alive */
+};
+
+struct engine *engine_new(const struct engine_options *options);
+
+/* Leaves: closes every partition cleanly. The port stays open. NULL allowed. */
+void engine_free(struct engine *engine);
+
+/* As free, but closes partitions as a crash would (after E_INSTANCE_FENCED, and in simulation). */
+void engine_abandon(struct engine *engine);
+
+/* One turn: poll, restore a piece, run at most one transaction. OK to call again; otherwise the error is
+ * fatal for the process (codes with DISPOSITION_FATAL). */
+enum rcode engine_step(struct engine *engine, struct err *err) WARN_UNUSED;
+
+/* From any thread: retry loops give up soon, so that engine_step returns. */
+void engine_stop(struct engine *engine);
+
+const struct engine_stats *engine_stats(const struct engine *engine);
+
+/* True when nothing is left to do now: every assigned partition runs, the last poll found no record and every
+ * offset is committed. For simulation. */
+bool engine_idle(const struct engine *engine);

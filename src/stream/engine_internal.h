@@ -1,0 +1,49 @@
+/* Shared by engine.c, transaction.c and restore.c; nobody else includes it. */
+#pragma once
+#include "stream/engine.h"
+#include "stream/partition.h"
+
+#define RESTORE_CHUNK 16384 /* records per LMDB transaction while restoring */
+
+struct engine {
+    struct engine_options options;
+    struct port *port;
+    struct processor *processor;
+    struct partition *partitions; /* the assigned ones, by id ascending */
+    int partition_count;
+    struct port_record *records; /* the batch being collected */
+    size_t record_count;
+    size_t record_bytes;
+    struct port_record *restore_records;
+    struct port_commit *commits; /* scratch */
+    char (*commit_texts)[PORT_METADATA_MAX + 1];
+    bool producer_ready;
+    bool assign_dirty;  /* the set of RUNNING partitions or a position has changed */
+    bool restore_dirty; /* the set of partitions being read has changed */
+    bool counts_checked;
+    int64_t producer_retry_at_ms;
+    int64_t rebuild_window_start_ms;
+    int rebuilds;
+    bool idle;
+    atomic_bool stopping;
+    struct engine_stats stats;
+};
+
+struct partition *engine_partition(struct engine *engine, int32_t id); /* NULL: not ours */
+int64_t engine_now(struct engine *engine);                             /* monotonic ms */
+
+/* Stops one partition with a named error; the others go on. */
+void engine_fail(struct engine *engine, struct partition *partition, const struct err *err);
+
+/* Sends a RUNNING (or ASSIGNED) partition back to prove its state; `discard` throws local state away first. */
+void engine_restore(struct engine *engine, struct partition *partition, const char *why,
+                    bool discard);
+
+/* One bounded piece of restoring. Errors are dealt with per partition; only fatal ones are returned. */
+enum rcode restore_turn(struct engine *engine, struct err *err);
+
+/* Commits the batch in hand and whatever needs certifying. Deals with everything short of fatal errors. */
+enum rcode transaction_run(struct engine *engine, struct err *err);
+
+/* Producer open, waiting included; true when transactions are possible. */
+bool transaction_ready(struct engine *engine);

@@ -1,0 +1,82 @@
+/*
+ * What runs on the engine: the worker (recipients) and the dispatcher (timers). A processor owns the local
+ * state of each partition; the engine owns membership, transactions, offsets and the partition's life.
+ *
+ * Order of calls per partition: open → (certificate_parse, restore_begin, restore_apply…, restore_finish) →
+ * process/certificate_write/commit or abort, again and again → close. `discard` may come whenever the partition is
+ * open and has no transaction. All calls come from the engine's thread.
+ */
+#pragma once
+#include "base/err.h"
+#include "stream/port.h"
+
+struct processor;
+
+/* What the group says about a partition's state, parsed from the committed certificate. */
+struct certificate {
+    int64_t input_next;     /* the state reflects the input up to here */
+    int64_t log_next;       /* position in the certificate's topic after the last commit */
+    int64_t stream_time_ms; /* worker */
+    uint64_t entries;
+    uint64_t digest;
+};
+
+/* What there is locally, after open. */
+struct local_state {
+    bool empty;         /* never committed anything */
+    int64_t input_next; /* input offset the local state reflects */
+    const char *discarded; /* why older local state was thrown away on open; NULL: it was not */
+};
+
+/* Where restoring reads, decided by the processor from certificate and local state. */
+struct restore_range {
+    enum topic topic;
+    int64_t from; /* -1: from the topic's log start */
+    int64_t to;   /* exclusive */
+};
+
+struct batch {
+    struct port *port;
+    const struct port_record *records; /* per partition in offset order; partitions interleaved */
+    size_t count;
+    int32_t failed_partition; /* out: the partition at fault when process fails with RESTORE or STOP */
+};
+
+struct processor_ops {
+    /* Opens the partition's local state; when it is open already it only tells what there is. */
+    enum rcode (*open)(struct processor *processor, int32_t partition, struct local_state *ret_local,
+                       struct err *err);
+    /* clean: sync and mark clean; otherwise as a crash would. Unknown partitions are ignored. */
+    void (*close)(struct processor *processor, int32_t partition, bool clean);
+    /* Throws the local state away and starts empty. */
+    enum rcode (*discard)(struct processor *processor, int32_t partition, struct err *err);
+
+    /* E_CERTIFICATE_INVALID when the metadata is not one of ours. */
+    enum rcode (*certificate_parse)(struct processor *processor, int64_t offset, struct str metadata,
+                                    struct certificate *ret_certificate, struct err *err);
+    void (*restore_range)(struct processor *processor, int32_t partition,
+                          const struct certificate *certificate, struct restore_range *ret_range);
+    /* Records of one partition in offset order; `next` is the position after them. Durable on return. */
+    enum rcode (*restore_apply)(struct processor *processor, int32_t partition,
+                                const struct port_record *records, size_t count, int64_t next,
+                                struct err *err);
+    /* Proves the state against the certificate. E_STATE_MISMATCH when it differs. */
+    enum rcode (*restore_finish)(struct processor *processor, int32_t partition,
+                                 const struct certificate *certificate, struct err *err);
+
+    /* Stages and sends everything that follows from the batch. */
+    enum rcode (*process)(struct processor *processor, struct batch *batch, struct err *err);
+    /* The certificate that goes with committing `input_next` of a partition. Returns the text's length. */
+    size_t (*certificate_write)(struct processor *processor, int32_t partition, int64_t input_next,
+                                char ret_text[PORT_METADATA_MAX + 1]);
+    /* Commits what is staged for the partition (after the log has committed). */
+    enum rcode (*commit)(struct processor *processor, int32_t partition, int64_t input_next,
+                         int64_t log_next, struct err *err);
+    /* Drops whatever is staged, on all partitions. */
+    void (*abort)(struct processor *processor);
+};
+
+/* Embedded first in every implementation. */
+struct processor {
+    const struct processor_ops *ops;
+};

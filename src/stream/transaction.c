@@ -1,0 +1,246 @@
+/*
+ * One transaction: the batch in hand, and partitions whose offsets want committing without records.
+ *
+ *   begin → process (stages in open LMDB transactions, sends outputs) → flush → offsets and certificates →
+ *   commit the log → commit LMDB
+ *
+ * LMDB commits last, so it can be behind the log and never ahead. Every failure has one of four ends, chosen by
+ * the error's disposition: the batch is aborted and fetched again; the producer is rebuilt and every running
+ * partition proves its state again; one partition restores or stops and the rest is fetched again; or the process
+ * ends.
+ */
+#include <assert.h>
+
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "stream/engine_internal.h"
+
+#define REBUILD_WINDOW_MS (10LL * 60 * 1000)
+#define RETRY_WAIT_MS 20
+#define RETRY_WAIT_MS_MAX 5000
+/* No single step of a transaction takes longer than the broker's patience with it; beyond that the outcome
+ * counts as unknown. */
+#define STEP_MS_MAX 120000
+#define STEP_MS_MAX_STOPPING 5000
+
+typedef enum rcode port_step(struct port *port, struct err *err);
+
+/* Calls until it is done or fails for good. */
+static enum rcode retry(struct engine *engine, port_step *step, struct err *err)
+{
+    int64_t started = engine_now(engine), warned = started;
+    for (;;) {
+        enum rcode rc = step(engine->port, err);
+        if (rc == OK || rcode_disposition(rc) != DISPOSITION_RETRY)
+            return rc;
+        int64_t now = engine_now(engine);
+        bool stopping = atomic_load(&engine->stopping);
+        if (now - started > (stopping ? STEP_MS_MAX_STOPPING : STEP_MS_MAX))
+            return E_LOG_UNKNOWN_OUTCOME;
+        if (now - warned > RETRY_WAIT_MS_MAX) {
+            log_warn(rcode_name(rc), err->text, LOG_I("thread", engine->options.thread));
+            warned = now;
+        }
+        engine->port->ops->wait(engine->port, RETRY_WAIT_MS);
+    }
+}
+
+bool transaction_ready(struct engine *engine)
+{
+    struct err err = {0};
+    if (engine->producer_ready)
+        return true;
+    if (engine_now(engine) < engine->producer_retry_at_ms)
+        return false;
+    enum rcode rc = engine->port->ops->producer_open(engine->port, &err);
+    if (rc == OK) {
+        engine->producer_ready = true;
+        return true;
+    }
+    log_warn(rcode_name(rc), err.text, LOG_I("thread", engine->options.thread));
+    if (rcode_disposition(rc) != DISPOSITION_RETRY)
+        engine->port->ops->producer_close(engine->port);
+    engine->producer_retry_at_ms = engine_now(engine) + 1000;
+    return false;
+}
+
+/* Offsets and certificates of every partition the transaction commits. */
+static enum rcode send_offsets(struct engine *engine, struct err *err)
+{
+    struct port *port = engine->port;
+    int count = 0;
+    for (int i = 0; i < engine->partition_count; i++) {
+        struct partition *partition = &engine->partitions[i];
+        if (!partition->touched && !partition->certify)
+            continue;
+        int64_t sent = port->ops->sent_next(port, port->certificate, partition->id);
+        if (sent >= 0)
+            partition->log_next = sent;
+        char *text = engine->commit_texts[i];
+        size_t len = engine->processor->ops->certificate_write(engine->processor, partition->id,
+                                                               partition->batch_next, text);
+        /* A transaction without offsets would not be fenced. */
+        assert(partition->batch_next >= 0 && partition->log_next >= 0);
+        engine->commits[count++] = (struct port_commit){
+            .topic = port->input, .partition = partition->id, .offset = partition->batch_next};
+        engine->commits[count++] = (struct port_commit){.topic = port->certificate,
+                                                        .partition = partition->id,
+                                                        .offset = partition->log_next,
+                                                        .metadata = {text, len}};
+    }
+    assert(count > 0);
+    int64_t deadline = engine_now(engine) + STEP_MS_MAX;
+    for (;;) {
+        enum rcode rc = port->ops->send_offsets(port, engine->commits, count, err);
+        if (rc == OK || rcode_disposition(rc) != DISPOSITION_RETRY)
+            return rc;
+        if (engine_now(engine) > deadline || atomic_load(&engine->stopping))
+            return E_LOG_UNKNOWN_OUTCOME;
+        port->ops->wait(port, RETRY_WAIT_MS);
+    }
+}
+
+static enum rcode commit_log(struct engine *engine, struct batch *batch, struct err *err)
+{
+    const struct port_ops *ops = engine->port->ops;
+    enum rcode rc = retry(engine, ops->begin, err);
+    if (rc != OK)
+        return rc;
+    failpoint("after-begin");
+    rc = engine->processor->ops->process(engine->processor, batch, err);
+    if (rc != OK)
+        return rc;
+    failpoint("after-stage");
+    rc = retry(engine, ops->flush, err);
+    if (rc != OK)
+        return rc;
+    failpoint("after-produce");
+    failpoint("before-offsets");
+    rc = send_offsets(engine, err);
+    if (rc != OK)
+        return rc;
+    failpoint("after-offsets");
+    return retry(engine, ops->commit, err);
+}
+
+/* The log has committed: now, and only now, LMDB. A partition whose commit fails goes back to proving itself. */
+static void commit_stores(struct engine *engine)
+{
+    failpoint("after-kafka-commit");
+    int64_t now = engine_now(engine);
+    for (int i = 0; i < engine->partition_count; i++) {
+        struct partition *partition = &engine->partitions[i];
+        if (!partition->touched && !partition->certify)
+            continue;
+        struct err err = {0};
+        partition->input_next = partition->batch_next;
+        partition->touched = false;
+        partition->certify = false;
+        partition->certified_at_ms = now;
+        enum rcode rc = engine->processor->ops->commit(
+            engine->processor, partition->id, partition->input_next, partition->log_next, &err);
+        if (rc != OK) {
+            log_error(rcode_name(rc), err.text, LOG_I("thread", engine->options.thread),
+                      LOG_I("partition", partition->id));
+            engine->processor->ops->close(engine->processor, partition->id, false);
+            partition->open = false;
+            engine_restore(engine, partition, "the local commit failed", false);
+        }
+        failpoint("between-lmdb-commits");
+    }
+}
+
+/* Every running partition proves its state again; what the transaction did is found out that way. */
+static void rebuild(struct engine *engine)
+{
+    engine->port->ops->producer_close(engine->port);
+    engine->producer_ready = false;
+    atomic_fetch_add(&engine->stats.rebuilds, 1);
+    for (int i = 0; i < engine->partition_count; i++)
+        if (engine->partitions[i].state == PARTITION_RUNNING)
+            engine_restore(engine, &engine->partitions[i], "the producer was rebuilt", false);
+}
+
+static enum rcode count_rebuild(struct engine *engine, struct err *err)
+{
+    int64_t now = engine_now(engine);
+    if (now - engine->rebuild_window_start_ms > REBUILD_WINDOW_MS || engine->rebuilds == 0) {
+        engine->rebuild_window_start_ms = now;
+        engine->rebuilds = 0;
+    }
+    if (++engine->rebuilds <= engine->options.rebuilds_max)
+        return OK;
+    return err_set(err, E_REBUILD_LIMIT,
+                   "the producer had to be rebuilt %d times within ten minutes; see the log lines before",
+                   engine->rebuilds);
+}
+
+/* Aborts the log's transaction and fetches everything uncommitted again. */
+static enum rcode abort_log(struct engine *engine, struct err *err)
+{
+    atomic_fetch_add(&engine->stats.aborts, 1);
+    enum rcode rc = retry(engine, engine->port->ops->abort, err);
+    for (int i = 0; i < engine->partition_count; i++)
+        engine->partitions[i].touched = false;
+    engine->assign_dirty = true;
+    return rc;
+}
+
+static enum rcode fail_partition(struct engine *engine, int32_t id, enum disposition disposition,
+                                 const struct err *err)
+{
+    struct partition *partition = engine_partition(engine, id);
+    assert(partition);
+    if (disposition == DISPOSITION_STOP)
+        engine_fail(engine, partition, err);
+    else
+        engine_restore(engine, partition, err->text, true);
+    return OK;
+}
+
+static enum rcode transaction_failed(struct engine *engine, enum rcode rc, struct batch *batch,
+                                     struct err *err)
+{
+    enum disposition disposition = rcode_disposition(rc);
+    engine->processor->ops->abort(engine->processor);
+    if (disposition == DISPOSITION_FATAL)
+        return rc;
+    log_warn(rcode_name(rc), err->text, LOG_I("thread", engine->options.thread));
+    bool known = disposition == DISPOSITION_ABORT || disposition == DISPOSITION_RESTORE ||
+                 disposition == DISPOSITION_STOP;
+    if (known) {
+        struct err abort_err = {0};
+        enum rcode aborted = abort_log(engine, &abort_err);
+        if (aborted == OK) {
+            /* The group may have moved on; a moment's pause keeps a persistent abort from spinning. */
+            engine->port->ops->wait(engine->port, RETRY_WAIT_MS);
+            return disposition == DISPOSITION_ABORT
+                       ? OK
+                       : fail_partition(engine, batch->failed_partition, disposition, err);
+        }
+        if (rcode_disposition(aborted) == DISPOSITION_FATAL) {
+            *err = abort_err;
+            return aborted;
+        }
+        log_warn(rcode_name(aborted), abort_err.text, LOG_I("thread", engine->options.thread));
+    }
+    rebuild(engine);
+    if (disposition == DISPOSITION_RESTORE || disposition == DISPOSITION_STOP)
+        fail_partition(engine, batch->failed_partition, disposition, err);
+    return count_rebuild(engine, err);
+}
+
+enum rcode transaction_run(struct engine *engine, struct err *err)
+{
+    struct batch batch = {.port = engine->port,
+                          .records = engine->records,
+                          .count = engine->record_count,
+                          .failed_partition = -1};
+    enum rcode rc = commit_log(engine, &batch, err);
+    if (rc != OK)
+        return transaction_failed(engine, rc, &batch, err);
+    commit_stores(engine);
+    atomic_fetch_add(&engine->stats.records, (long long)batch.count);
+    atomic_fetch_add(&engine->stats.batches, 1);
+    return OK;
+}
