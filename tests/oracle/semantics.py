@@ -20,6 +20,7 @@ from identity import (
     record_key,
     tenant_is_valid,
 )
+from poison import Poison
 
 TIME_MAX_MS = 253_402_300_799_999  # the last millisecond of the year 9999
 REMEMBERED = 8
@@ -40,15 +41,6 @@ COUNTERS = {
     "UNKNOWN": "unknown",
 }
 FREQUENCIES = ("NORMAL", "HALF", "QUARTER")  # from the highest to the lowest
-
-
-class Poison(Exception):
-    """A record that becomes a dead letter."""
-
-    def __init__(self, reason, text=""):
-        super().__init__(reason, text)
-        self.reason = reason
-        self.text = text
 
 
 # --- State ---------------------------------------------------------------------------------------------------
@@ -481,7 +473,7 @@ def rerouted_timestamp(headers):
 class Fold:
     """The fold of an input topic with `partitions` partitions; feed it records in offset order per partition.
 
-    decode: turns the bytes of a value into (record name, fields), or raises Poison.
+    decode: turns the bytes of a value into (record name, fields), or raises Poison: Codec.decode of avro.py.
     classifier: turns the fields of a BounceRecord into (class, reason, rule).
     """
 
@@ -514,17 +506,18 @@ class Fold:
         before = self.states.get(address)
         after, outputs = step(self.config, before, event)
         if after is not before:
-            self.store(address, after, record.offset)
+            self.store(address, after, event)
         self.outputs += outputs
         return outputs
 
-    def store(self, address, state, offset):
+    def store(self, address, state, event):
         if state is None:
             del self.states[address]
         else:
             self.states[address] = state
-        if self.history is not None:
-            self.history[address + (offset,)] = state
+        # An expired state that some other event finds is gone, but only FORGET writes a tombstone of its own.
+        if self.history is not None and (state is not None or event.get("action") == "FORGET"):
+            self.history[address + (event["offset"],)] = state
 
     def read(self, value):
         """Poison in its order: malformed, unknown_schema, unexpected_schema (all of the decoder), invalid_field."""
@@ -533,7 +526,7 @@ class Fold:
         if isinstance(value, dict):
             name, fields = value["type"], value
         else:
-            name, fields = self.decode(value)
+            name, fields = self.decode(value, EVENT_FIELDS)
         if name not in EVENT_FIELDS:
             raise Poison("unexpected_schema", name)
         check_fields(name, fields)
