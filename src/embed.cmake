@@ -3,6 +3,9 @@ set(body "/* Generated from schemas/ by src/embed.cmake. */\n#include \"embedded
 set(table "")
 foreach(path IN LISTS FILES)
   get_filename_component(name ${path} NAME)
+  if(path MATCHES "/schemas/(released/[^/]+/[^/]+)$")
+    set(name ${CMAKE_MATCH_1}) # every released folder has a 1.avsc
+  endif()
   string(MAKE_C_IDENTIFIER ${name} id)
   file(READ ${path} hex HEX)
   string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")

@@ -3,7 +3,9 @@
 #include <stddef.h>
 
 struct embedded_file {
-    const char *name; /* file name without folder, "BounceRecord.avsc"; NULL ends the table */
+    /* File name without folder, "BounceRecord.avsc", but "released/BounceRecord/1.avsc"; NULL ends
+     * the table. */
+    const char *name;
     const char *data; /* NUL-terminated for convenience; the NUL is not counted in size */
     size_t size;
 };

@@ -1,0 +1,125 @@
+/*
+ * Avro's binary encoding, octet by octet, within bounds. Nothing here allocates or believes a
+ * length: every read returns false at the end of the octets, leaving `next` anywhere.
+ *
+ * Stricter than Avro asks: a varint has at most 10 octets and fits 64 bits; a boolean is 0 or 1; a
+ * block that gives its size in octets has exactly that size.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/str.h"
+
+struct wire {
+    const unsigned char *next, *end;
+};
+
+static inline size_t wire_left(const struct wire *in)
+{
+    return (size_t)(in->end - in->next);
+}
+
+static inline bool wire_long_slow(struct wire *in, int64_t *ret_value)
+{
+    uint64_t bits = 0;
+    for (unsigned shift = 0; shift < 64 && in->next < in->end; shift += 7) {
+        unsigned char octet = *in->next++;
+        if (shift == 63 && octet > 1)
+            return false;
+        bits |= (uint64_t)(octet & 0x7f) << shift;
+        if (octet < 0x80) {
+            *ret_value = (int64_t)((bits >> 1) ^ (0 - (bits & 1)));
+            return true;
+        }
+    }
+    return false;
+}
+
+static inline bool wire_long(struct wire *in, int64_t *ret_value)
+{
+    if (in->next < in->end && *in->next < 0x80) {
+        unsigned octet = *in->next++;
+        *ret_value = (int64_t)(octet >> 1) ^ -(int64_t)(octet & 1);
+        return true;
+    }
+    return wire_long_slow(in, ret_value);
+}
+
+static inline bool wire_int(struct wire *in, int32_t *ret_value)
+{
+    int64_t value;
+    if (!wire_long(in, &value) || value < INT32_MIN || value > INT32_MAX)
+        return false;
+    *ret_value = (int32_t)value;
+    return true;
+}
+
+/* Index of a branch or symbol, below `count`. */
+static inline bool wire_index(struct wire *in, uint32_t count, uint32_t *ret_index)
+{
+    int64_t value;
+    if (!wire_long(in, &value) || value < 0 || value >= (int64_t)count)
+        return false;
+    *ret_index = (uint32_t)value;
+    return true;
+}
+
+static inline bool wire_skip(struct wire *in, size_t len)
+{
+    if (len > wire_left(in))
+        return false;
+    in->next += len;
+    return true;
+}
+
+/* A string or bytes; the span points into the octets. */
+static inline bool wire_str(struct wire *in, struct str *ret_text)
+{
+    int64_t len;
+    if (!wire_long(in, &len) || len < 0 || (uint64_t)len > wire_left(in))
+        return false;
+    *ret_text = (struct str){(const char *)in->next, (size_t)len};
+    in->next += len;
+    return true;
+}
+
+/* Head of a block of an array or map: 0 items end it. `ret_end`: where the block must end, or NULL.
+ */
+static inline bool wire_block(struct wire *in, uint64_t *ret_items, const unsigned char **ret_end)
+{
+    int64_t count, size;
+    *ret_end = NULL;
+    if (!wire_long(in, &count) || count == INT64_MIN)
+        return false;
+    if (count < 0) {
+        if (!wire_long(in, &size) || size < 0 || (uint64_t)size > wire_left(in))
+            return false;
+        *ret_end = in->next + size;
+        count = -count;
+    }
+    *ret_items = (uint64_t)count;
+    return true;
+}
+
+#define WIRE_LONG_MAX 10 /* octets of the longest varint */
+
+static inline unsigned char *wire_put_long(unsigned char *out, int64_t value)
+{
+    uint64_t bits = ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
+    while (bits >= 0x80) {
+        *out++ = (unsigned char)(bits | 0x80);
+        bits >>= 7;
+    }
+    *out++ = (unsigned char)bits;
+    return out;
+}
+
+static inline unsigned char *wire_put_str(unsigned char *out, struct str text)
+{
+    out = wire_put_long(out, (int64_t)text.len);
+    if (text.len)
+        memcpy(out, text.data, text.len);
+    return out + text.len;
+}
