@@ -48,8 +48,8 @@ struct memory_cluster_options {
     int64_t marker_delay_max_ms;
 };
 
-struct memory_cluster *
-memory_cluster_new(const struct memory_cluster_options *options); /* NULL: defaults */
+/* NULL: defaults. */
+struct memory_cluster *memory_cluster_new(const struct memory_cluster_options *options);
 /* With all its ports. */
 void memory_cluster_free(struct memory_cluster *cluster);
 
@@ -166,9 +166,8 @@ const char *memory_op_name(enum memory_op op);
 
 enum memory_fault_kind {
     MEMORY_FAULT_NONE,
-    MEMORY_FAULT_REFUSE, /* return `code` without doing anything */
-    MEMORY_FAULT_LOSE, /* do it; if that succeeds, return `code` (poll and restore_poll: as REFUSE)
-                        */
+    MEMORY_FAULT_REFUSE,      /* return `code` without doing anything */
+    MEMORY_FAULT_LOSE,        /* do it; if that succeeds, return `code` (the polls: as REFUSE) */
     MEMORY_FAULT_KILL_BEFORE, /* memory_port_kill() without doing anything */
     MEMORY_FAULT_KILL_AFTER,  /* do it, then memory_port_kill() */
 };
@@ -182,7 +181,8 @@ struct memory_fault {
  * Decides before each call of an op; `call` counts the calls of that op on this port from 1. While
  * it decides it may advance the clock, stall and resume this port, and run other ports: so a test
  * can stop a process in front of any call, let others take over, and let it go on. `done` (NULL
- * allowed) is told what each call returned.
+ * allowed) is told what each call returned. A fault that would report a commit as abortable though
+ * it was done is ignored: no broker does that.
  */
 struct memory_faults {
     void *context;
@@ -191,8 +191,8 @@ struct memory_faults {
     void (*done)(void *context, struct port *port, enum memory_op op, uint64_t call, enum rcode rc);
 };
 
-void memory_port_faults(struct port *port,
-                        const struct memory_faults *faults); /* copied; NULL: none */
+/* Copied; NULL: none. */
+void memory_port_faults(struct port *port, const struct memory_faults *faults);
 
 /* Random faults from a seed: each op's rates in parts per million, codes as Kafka would return them
  * from that op. */
@@ -208,8 +208,7 @@ struct memory_chaos {
     struct memory_chaos_rates rates[MEMORY_OP_COUNT];
 };
 
-/* All ops alike: `refuse`, `lose` and `kill` per million calls; per record sent a hundredth of it.
- */
+/* The same rates for all ops; for send() a hundredth of them. */
 void memory_chaos_init(struct memory_chaos *chaos, uint64_t seed, struct memory_chaos_rates rates);
 /* For memory_port_faults(); several ports may share one. */
 struct memory_faults memory_chaos_faults(struct memory_chaos *chaos);
