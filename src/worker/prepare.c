@@ -1,0 +1,302 @@
+/*
+ * From records to events: decode, validate, route, classify. A record at fault becomes one dead letter, a record
+ * in the wrong partition is sent once to the right one; both in the transaction that commits its offset, so that
+ * neither is lost nor doubled. What is left goes into the fold.
+ */
+#include <assert.h>
+#include <stdio.h>
+
+#include "base/hash.h"
+#include "domain/address.h"
+#include "worker/worker_internal.h"
+
+#define REROUTED_HEADER "rimbalzo-rerouted"
+#define DEAD_LETTER_HEADERS 6
+
+/* `partition:offset:timestamp` of the record that was rerouted. */
+struct rerouted {
+    bool present;
+    int64_t timestamp_ms;
+};
+
+static bool parse_decimal(const char **inout, const char *end, int64_t *ret_number)
+{
+    const char *p = *inout;
+    int64_t number = 0;
+    if (p == end)
+        return false;
+    for (; p < end && *p >= '0' && *p <= '9'; p++) {
+        if (number > (INT64_MAX - 9) / 10)
+            return false;
+        number = number * 10 + (*p - '0');
+    }
+    if (p == *inout)
+        return false;
+    *inout = p;
+    *ret_number = number;
+    return true;
+}
+
+static bool parse_rerouted(struct str text, int64_t *ret_timestamp_ms)
+{
+    const char *p = text.data, *end = p + text.len;
+    int64_t partition, offset;
+    return text.data && parse_decimal(&p, end, &partition) && p < end && *p++ == ':' &&
+           parse_decimal(&p, end, &offset) && p < end && *p++ == ':' &&
+           parse_decimal(&p, end, ret_timestamp_ms) && p == end;
+}
+
+/* A header that is not three decimal numbers counts as absent; of several valid ones the last counts. */
+static struct rerouted rerouted_header(const struct port_record *record)
+{
+    struct rerouted rerouted = {0};
+    int64_t timestamp_ms;
+    for (int i = 0; i < record->header_count; i++)
+        if (str_equal(record->headers[i].name, STR(REROUTED_HEADER)) &&
+            parse_rerouted(record->headers[i].value, &timestamp_ms))
+            rerouted = (struct rerouted){true, timestamp_ms};
+    return rerouted;
+}
+
+static struct str decimal(struct arena *arena, int64_t number)
+{
+    return arena_printf(arena, "%lld", (long long)number);
+}
+
+static enum rcode send_dead_letter(struct worker *worker, struct batch *batch,
+                                   const struct port_record *record, const struct err *why,
+                                   struct err *err)
+{
+    const struct worker_options *options = &worker->options;
+    struct arena *arena = &worker->arena;
+    size_t count = (size_t)record->header_count + DEAD_LETTER_HEADERS;
+    struct port_header *headers = arena_alloc(arena, count * sizeof(*headers));
+    for (int i = 0; i < record->header_count; i++)
+        headers[i] = record->headers[i];
+    struct port_header *added = headers + record->header_count;
+    added[0] = (struct port_header){STR("rimbalzo-reason"), str_of(rcode_name(why->code))};
+    added[1] = (struct port_header){STR("rimbalzo-text"), arena_str(arena, str_of(why->text))};
+    added[2] = (struct port_header){STR("rimbalzo-topic"),
+                                    str_of(options->topic_names[TOPIC_BOUNCES])};
+    added[3] = (struct port_header){STR("rimbalzo-partition"), decimal(arena, record->partition)};
+    added[4] = (struct port_header){STR("rimbalzo-offset"), decimal(arena, record->offset)};
+    added[5] = (struct port_header){STR("rimbalzo-timestamp"), decimal(arena, record->timestamp_ms)};
+    int32_t partitions = options->partition_counts[TOPIC_DEAD_LETTERS];
+    struct port_message message = {
+        .topic = TOPIC_DEAD_LETTERS,
+        .partition = record->key.data ? hash_partition(record->key, partitions)
+                                      : record->partition % partitions,
+        .key = record->key,
+        .value = record->value,
+        .headers = headers,
+        .header_count = (int)count,
+    };
+    count_one(&worker->stats.dead_letters[why->code]);
+    return worker_send(batch, &message, err);
+}
+
+static enum rcode send_rerouted(struct worker *worker, struct batch *batch,
+                                const struct port_record *record, struct str key,
+                                int32_t partition, struct err *err)
+{
+    size_t count = (size_t)record->header_count + 1;
+    struct port_header *headers = arena_alloc(&worker->arena, count * sizeof(*headers));
+    for (int i = 0; i < record->header_count; i++)
+        headers[i] = record->headers[i];
+    headers[record->header_count] = (struct port_header){
+        STR(REROUTED_HEADER),
+        arena_printf(&worker->arena, "%d:%lld:%lld", record->partition, (long long)record->offset,
+                     (long long)record->timestamp_ms)};
+    struct port_message message = {.topic = TOPIC_BOUNCES,
+                                   .partition = partition,
+                                   .key = key,
+                                   .value = record->value,
+                                   .headers = headers,
+                                   .header_count = (int)count};
+    count_one(&worker->stats.rerouted);
+    return worker_send(batch, &message, err);
+}
+
+static enum rcode check_length(struct str text, size_t max, const char *field, struct err *err)
+{
+    if (text.len <= max)
+        return OK;
+    return err_set(err, E_INVALID_FIELD, "%s has %zu octets, at most %zu are allowed", field, text.len,
+                   max);
+}
+
+static enum rcode check_fields(const struct input_record *input, struct err *err)
+{
+    if (input->event_id.len == 0)
+        return err_set(err, E_INVALID_FIELD, "event_id is empty");
+    enum rcode rc = check_length(input->event_id, TEXT_FIELD_MAX, "event_id", err);
+    if (rc == OK)
+        rc = check_length(input->message_id, TEXT_FIELD_MAX, "message_id", err);
+    if (rc == OK)
+        rc = check_length(input->retry_of, TEXT_FIELD_MAX, "retry_of", err);
+    if (rc == OK)
+        rc = check_length(input->status, STATUS_FIELD_MAX, "status", err);
+    if (rc != OK)
+        return rc;
+    if (input->occurred_at_ms < TIME_MIN_MS || input->occurred_at_ms > TIME_MAX_MS)
+        return err_set(err, E_INVALID_FIELD, "occurred_at %lld lies outside the years 1970 to 9999",
+                       (long long)input->occurred_at_ms);
+    if (input->kind == RECORD_BOUNCE && input->message_attempt < 0)
+        return err_set(err, E_INVALID_FIELD, "message_attempt %d is negative",
+                       input->message_attempt);
+    if (input->kind == RECORD_OVERRIDE && input->action < 0)
+        return err_set(err, E_INVALID_FIELD, "action is none of REINSTATE, SUPPRESS, FORGET");
+    return OK;
+}
+
+static struct str lower(struct arena *arena, struct str text)
+{
+    struct str copy = arena_str(arena, text);
+    char *data = (char *)copy.data;
+    for (size_t i = 0; i < copy.len; i++)
+        data[i] = ascii_lower(data[i]);
+    return copy;
+}
+
+static void classify_bounce(struct worker *worker, const struct input_record *input,
+                            struct event *event)
+{
+    struct bounce_facts facts = {.status = input->status,
+                                 .reply_code = input->reply_code,
+                                 .diagnostic = input->diagnostic,
+                                 .remote_mta = input->remote_mta,
+                                 .stage = input->stage};
+    struct verdict verdict;
+    classify(worker->classifier, &facts, &verdict);
+    if (verdict.bounce_class == CLASS_UNKNOWN)
+        verdict.bounce_class = worker->options.policies->unknown_as;
+    event->bounce_class = verdict.bounce_class;
+    event->reason = verdict.reason;
+    event->rule = verdict.rule;
+    event->status = input->status;
+    event->message_attempt = input->message_attempt;
+    count_one(&worker->stats.bounces[verdict.bounce_class]);
+}
+
+static void fill_event(struct worker *worker, const struct input_record *input, struct event *event)
+{
+    event->event_id = lower(&worker->arena, input->event_id);
+    event->message_id = input->message_id;
+    event->retry_of = lower(&worker->arena, input->retry_of);
+    switch (input->kind) {
+    case RECORD_BOUNCE:
+        event->kind = EVENT_BOUNCE;
+        classify_bounce(worker, input, event);
+        return;
+    case RECORD_DELIVERY:
+        event->kind = EVENT_DELIVERY;
+        return;
+    case RECORD_OVERRIDE:
+        event->kind = EVENT_OVERRIDE;
+        event->action = (enum override_action)input->action;
+        return;
+    case RECORD_RETRY_COMMAND:
+    case RECORD_SUPPRESSION_EVENT:
+    case RECORD_RECIPIENT_NOTICE:
+    case RECORD_RECIPIENT_STATE:
+    case RECORD_KIND_COUNT:
+        break;
+    }
+    assert(!"codec_decode_input gives input records only");
+}
+
+/* Event time: occurred_at, or the broker's timestamp when that is too far ahead of it (semantics §4). */
+static int64_t event_time(const struct worker *worker, const struct port_record *record,
+                          const struct rerouted *rerouted, int64_t occurred_at_ms)
+{
+    int64_t broker_ms = record->timestamp_ms;
+    if (rerouted->present && rerouted->timestamp_ms < broker_ms)
+        broker_ms = rerouted->timestamp_ms;
+    if (broker_ms >= 0 && occurred_at_ms - broker_ms > worker->options.policies->event_max_ahead_ms)
+        return broker_ms;
+    return occurred_at_ms;
+}
+
+/* Decodes and validates. A REJECT code: the record is at fault. */
+static enum rcode decode(struct worker *worker, const struct port_record *record,
+                         struct input_record *input, struct identity *ret_who, struct err *err)
+{
+    if (!record->value.data)
+        return err_set(err, E_MALFORMED, "the value is null");
+    enum rcode rc = codec_decode_input(worker->codec, record->value, input, err);
+    if (rc == OK)
+        rc = check_fields(input, err);
+    if (rc != OK)
+        return rc;
+    if (!tenant_valid(input->tenant))
+        return err_set(err, E_INVALID_TENANT, "the tenant does not match [a-z0-9._-]{0,64}");
+    char canonical[RECIPIENT_MAX + 1];
+    size_t len;
+    rc = address_canonical(input->recipient, worker->options.policies->local_part_preserve, canonical,
+                           &len, err);
+    if (rc != OK)
+        return rc;
+    ret_who->tenant = input->tenant;
+    ret_who->recipient = arena_str(&worker->arena, (struct str){canonical, len});
+    return OK;
+}
+
+static enum rcode prepare_record(struct worker *worker, struct batch *batch, struct slot *slot,
+                                 const struct port_record *record, struct err *err)
+{
+    struct input_record input;
+    struct identity who;
+    struct err why = {0};
+    char key_text[RECORD_KEY_MAX];
+    enum rcode rc = decode(worker, record, &input, &who, &why);
+    if (rc != OK && rcode_disposition(rc) != DISPOSITION_REJECT) {
+        *err = why;
+        return rc;
+    }
+    if (rc != OK)
+        return send_dead_letter(worker, batch, record, &why, err);
+    struct str key = {key_text, identity_key(who, key_text)};
+    struct rerouted rerouted = rerouted_header(record);
+    int32_t partition = hash_partition(key, worker->options.partition_counts[TOPIC_BOUNCES]);
+    if (partition != record->partition && rerouted.present) {
+        err_set(&why, E_MISROUTED, "already rerouted once, and partition %d is right, not %d",
+                partition, record->partition);
+        return send_dead_letter(worker, batch, record, &why, err);
+    }
+    if (partition != record->partition)
+        return send_rerouted(worker, batch, record, key, partition, err);
+
+    struct work *work = &worker->works[worker->work_count++];
+    *work = (struct work){.slot = slot};
+    work->event.who = who;
+    work->event.partition = record->partition;
+    work->event.offset = record->offset;
+    work->event.time_ms = event_time(worker, record, &rerouted, input.occurred_at_ms);
+    fill_event(worker, &input, &work->event);
+    if (work->event.time_ms > slot->batch_stream_ms)
+        slot->batch_stream_ms = work->event.time_ms;
+    work->stream_time_ms = slot->batch_stream_ms;
+    return OK;
+}
+
+enum rcode prepare_batch(struct worker *worker, struct batch *batch, struct err *err)
+{
+    struct slot *slot = NULL;
+    if (worker->work_cap < batch->count) {
+        worker->work_cap = batch->count;
+        worker->works = mem_realloc(worker->works, batch->count * sizeof(struct work));
+        worker->orders = mem_realloc(worker->orders, batch->count * sizeof(struct order));
+    }
+    worker->work_count = 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct port_record *record = &batch->records[i];
+        if (!slot || slot->partition != record->partition)
+            slot = worker_slot(worker, record->partition);
+        enum rcode rc = prepare_record(worker, batch, slot, record, err);
+        if (rc != OK) {
+            batch->failed_partition = record->partition;
+            return rc;
+        }
+    }
+    return OK;
+}

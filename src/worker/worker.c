@@ -1,0 +1,332 @@
+/* The worker's side of a partition's life: opening, proving, committing. The batch is in prepare.c and fold.c. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "worker/worker_internal.h"
+
+#include "base/clock.h"
+#include "domain/address.h"
+
+#define STATE_FORMAT 1
+#define SEND_WAIT_MS 5
+
+static struct worker *self(struct processor *processor)
+{
+    return (struct worker *)processor;
+}
+
+struct slot *worker_slot(struct worker *worker, int32_t partition)
+{
+    for (int i = 0; i < worker->slot_count; i++)
+        if (worker->slots[i].partition == partition)
+            return &worker->slots[i];
+    return NULL;
+}
+
+enum rcode worker_send(struct batch *batch, const struct port_message *message, struct err *err)
+{
+    for (;;) {
+        enum rcode rc = batch->port->ops->send(batch->port, message, err);
+        if (rc == OK || rcode_disposition(rc) != DISPOSITION_RETRY)
+            return rc;
+        batch->port->ops->wait(batch->port, SEND_WAIT_MS);
+    }
+}
+
+static enum rcode open_store(struct worker *worker, int32_t partition, struct store **ret_store,
+                             const char **ret_discarded, struct err *err)
+{
+    const struct worker_options *options = &worker->options;
+    struct buf path, identity;
+    buf_init(&path);
+    buf_init(&identity);
+    buf_printf(&path, "%s/%s/%s-%d%c", options->state_dir, options->app,
+               options->topic_names[TOPIC_BOUNCES], partition, 0);
+    buf_printf(&identity, "cluster=%s input=%s changelog=%s partition=%d of=%d format=%d%c",
+               options->cluster_id, options->topic_names[TOPIC_BOUNCES],
+               options->topic_names[TOPIC_RECIPIENTS], partition,
+               options->partition_counts[TOPIC_BOUNCES], STATE_FORMAT, 0);
+    struct store_options store_options = {.path = path.data,
+                                          .identity = identity.data,
+                                          .durability = options->durability,
+                                          .map_size_initial = options->map_size_initial,
+                                          .offline_ms_max = options->offline_ms_max,
+                                          .now_ms = clock_wall_ms()};
+    enum rcode rc = store_open(&store_options, ret_store, ret_discarded, err);
+    buf_deinit(&path);
+    buf_deinit(&identity);
+    return rc;
+}
+
+static enum rcode worker_open(struct processor *processor, int32_t partition,
+                              struct local_state *ret_local, struct err *err)
+{
+    struct worker *worker = self(processor);
+    struct slot *slot = worker_slot(worker, partition);
+    if (!slot) {
+        struct store *store;
+        const char *discarded;
+        enum rcode rc = open_store(worker, partition, &store, &discarded, err);
+        if (rc != OK)
+            return rc;
+        worker->slots = mem_realloc(worker->slots,
+                                    ((size_t)worker->slot_count + 1) * sizeof(struct slot));
+        slot = &worker->slots[worker->slot_count++];
+        *slot = (struct slot){.partition = partition, .store = store};
+        ret_local->discarded = discarded;
+    }
+    const struct store_meta *meta = store_meta(slot->store);
+    ret_local->empty = meta->sequence == 0;
+    ret_local->input_next = meta->input_next;
+    return OK;
+}
+
+static void worker_close(struct processor *processor, int32_t partition, bool clean)
+{
+    struct worker *worker = self(processor);
+    struct slot *slot = worker_slot(worker, partition);
+    if (!slot)
+        return;
+    if (clean)
+        store_close(slot->store);
+    else
+        store_abandon(slot->store);
+    *slot = worker->slots[--worker->slot_count];
+}
+
+static enum rcode worker_discard(struct processor *processor, int32_t partition, struct err *err)
+{
+    struct slot *slot = worker_slot(self(processor), partition);
+    slot->scan.len = 0;
+    return store_reset(slot->store, err);
+}
+
+/* `v1 i=<next input offset> t=<stream time> n=<entries> d=<digest>` */
+static enum rcode worker_certificate_parse(struct processor *processor, int64_t offset,
+                                           struct str metadata,
+                                           struct certificate *ret_certificate, struct err *err)
+{
+    (void)processor;
+    char text[PORT_METADATA_MAX + 1];
+    long long input = -1, stream_time = -1;
+    unsigned long long entries = 0, digest = 0;
+    int used = -1;
+    size_t len = metadata.len < PORT_METADATA_MAX ? metadata.len : PORT_METADATA_MAX;
+    memcpy(text, metadata.data ? metadata.data : "", len);
+    text[len] = '\0';
+    sscanf(text, "v1 i=%lld t=%lld n=%llu d=%llx%n", &input, &stream_time, &entries, &digest, &used);
+    if (used < 0 || (size_t)used != metadata.len || input < 0 || stream_time < 0)
+        return err_set(err, E_CERTIFICATE_INVALID,
+                       "the group's certificate \"%s\" is not one this version can read: another program "
+                       "commits offsets of the recipients topic in this group, or a newer version did",
+                       text);
+    *ret_certificate = (struct certificate){.input_next = input,
+                                            .log_next = offset,
+                                            .stream_time_ms = stream_time,
+                                            .entries = entries,
+                                            .digest = digest};
+    return OK;
+}
+
+static size_t worker_certificate_write(struct processor *processor, int32_t partition,
+                                       int64_t input_next, char ret_text[PORT_METADATA_MAX + 1])
+{
+    struct slot *slot = worker_slot(self(processor), partition);
+    const struct store_meta *meta = store_meta(slot->store);
+    uint64_t entries = meta->entries, digest = meta->digest;
+    if (slot->begun)
+        store_pending(slot->store, &entries, &digest);
+    int len = snprintf(ret_text, PORT_METADATA_MAX + 1, "v1 i=%lld t=%lld n=%llu d=%016llx",
+                       (long long)input_next, (long long)slot->batch_stream_ms,
+                       (unsigned long long)entries, (unsigned long long)digest);
+    return (size_t)len;
+}
+
+static void worker_restore_range(struct processor *processor, int32_t partition,
+                                 const struct certificate *certificate,
+                                 struct restore_range *ret_range)
+{
+    const struct store_meta *meta = store_meta(worker_slot(self(processor), partition)->store);
+    *ret_range = (struct restore_range){.topic = TOPIC_RECIPIENTS,
+                                        .from = meta->sequence ? meta->changelog_next : -1,
+                                        .to = certificate->log_next};
+}
+
+/* Orders indexes of records by key, then offset. */
+struct by_key {
+    struct identity who;
+    const struct port_record *record;
+};
+
+static int compare_by_key(const void *a, const void *b)
+{
+    const struct by_key *left = a, *right = b;
+    int order = store_key_compare(left->who, right->who);
+    if (order)
+        return order;
+    return (left->record->offset > right->record->offset) -
+           (left->record->offset < right->record->offset);
+}
+
+/* Sorted by key and with only the last record of each, so that LMDB is walked in order. */
+static enum rcode upsert(struct worker *worker, struct slot *slot, const struct port_record *records,
+                         size_t count, struct err *err)
+{
+    struct by_key *sorted = arena_alloc(&worker->arena, count * sizeof(*sorted));
+    for (size_t i = 0; i < count; i++) {
+        sorted[i].record = &records[i];
+        if (!identity_of_key(records[i].key, &sorted[i].who))
+            return err_set(err, E_STATE_MISMATCH,
+                           "offset %lld of partition %d of the recipients topic has a key that is no "
+                           "recipient: another program writes to that topic",
+                           (long long)records[i].offset, slot->partition);
+    }
+    qsort(sorted, count, sizeof(*sorted), compare_by_key);
+    for (size_t i = 0; i < count; i++) {
+        if (i + 1 < count && store_key_compare(sorted[i].who, sorted[i + 1].who) == 0)
+            continue;
+        struct str value = sorted[i].record->value;
+        enum rcode rc = value.data ? store_put(slot->store, sorted[i].who, value, err)
+                                   : store_delete(slot->store, sorted[i].who, err);
+        if (rc != OK)
+            return rc;
+    }
+    return OK;
+}
+
+static enum rcode worker_restore_apply(struct processor *processor, int32_t partition,
+                                       const struct port_record *records, size_t count, int64_t next,
+                                       struct err *err)
+{
+    struct worker *worker = self(processor);
+    struct slot *slot = worker_slot(worker, partition);
+    const struct store_meta *meta = store_meta(slot->store);
+    int64_t input_next = meta->input_next;
+    arena_reset(&worker->arena, ARENA_KEEP);
+    for (;;) {
+        enum rcode rc = store_begin(slot->store, err);
+        if (rc == OK)
+            rc = upsert(worker, slot, records, count, err);
+        if (rc == OK)
+            return store_commit(slot->store, input_next, next, 0, err);
+        store_abort(slot->store);
+        if (rc == E_STORE_MAP_FULL)
+            rc = store_grow(slot->store, err);
+        if (rc != OK)
+            return rc;
+    }
+}
+
+static enum rcode worker_restore_finish(struct processor *processor, int32_t partition,
+                                        const struct certificate *certificate, struct err *err)
+{
+    struct slot *slot = worker_slot(self(processor), partition);
+    const struct store_meta *meta = store_meta(slot->store);
+    if (meta->entries != certificate->entries || meta->digest != certificate->digest)
+        return err_set(err, E_STATE_MISMATCH,
+                       "the restored state of partition %d has %llu recipients and digest %016llx, its "
+                       "certificate says %llu and %016llx",
+                       partition, (unsigned long long)meta->entries,
+                       (unsigned long long)meta->digest, (unsigned long long)certificate->entries,
+                       (unsigned long long)certificate->digest);
+    slot->stream_time_ms = certificate->stream_time_ms;
+    slot->batch_stream_ms = certificate->stream_time_ms;
+    enum rcode rc = store_begin(slot->store, err);
+    if (rc != OK)
+        return rc;
+    return store_commit(slot->store, certificate->input_next, certificate->log_next,
+                        certificate->stream_time_ms, err);
+}
+
+static enum rcode worker_process(struct processor *processor, struct batch *batch, struct err *err)
+{
+    struct worker *worker = self(processor);
+    arena_reset(&worker->arena, ARENA_KEEP);
+    enum rcode rc = prepare_batch(worker, batch, err);
+    if (rc == OK)
+        rc = fold_batch(worker, batch, err);
+    return rc;
+}
+
+static enum rcode worker_commit(struct processor *processor, int32_t partition, int64_t input_next,
+                                int64_t log_next, struct err *err)
+{
+    struct slot *slot = worker_slot(self(processor), partition);
+    enum rcode rc = OK;
+    if (!slot->begun)
+        rc = store_begin(slot->store, err);
+    slot->begun = false;
+    if (rc != OK)
+        return rc;
+    slot->stream_time_ms = slot->batch_stream_ms;
+    return store_commit(slot->store, input_next, log_next, slot->stream_time_ms, err);
+}
+
+static void worker_abort(struct processor *processor)
+{
+    struct worker *worker = self(processor);
+    for (int i = 0; i < worker->slot_count; i++) {
+        struct slot *slot = &worker->slots[i];
+        slot->batch_stream_ms = slot->stream_time_ms;
+        if (slot->begun)
+            store_abort(slot->store);
+        slot->begun = false;
+        struct err ignored; /* no room: the batch fails again, and says so */
+        if (slot->map_full && store_grow(slot->store, &ignored) == OK)
+            slot->map_full = false;
+    }
+}
+
+static const struct processor_ops worker_ops = {
+    .open = worker_open,
+    .close = worker_close,
+    .discard = worker_discard,
+    .certificate_parse = worker_certificate_parse,
+    .restore_range = worker_restore_range,
+    .restore_apply = worker_restore_apply,
+    .restore_finish = worker_restore_finish,
+    .process = worker_process,
+    .certificate_write = worker_certificate_write,
+    .commit = worker_commit,
+    .abort = worker_abort,
+};
+
+enum rcode worker_new(const struct worker_options *options, struct processor **ret_worker,
+                      struct err *err)
+{
+    struct codec *codec;
+    enum rcode rc = codec_new(&options->codec, &codec, err);
+    if (rc != OK)
+        return rc;
+    struct worker *worker = mem_zalloc(sizeof(*worker));
+    worker->processor.ops = &worker_ops;
+    worker->options = *options;
+    worker->codec = codec;
+    worker->classifier = classifier_new(options->rules);
+    arena_init(&worker->arena);
+    buf_init(&worker->value);
+    *ret_worker = &worker->processor;
+    return OK;
+}
+
+void worker_free(struct processor *processor)
+{
+    if (!processor)
+        return;
+    struct worker *worker = self(processor);
+    while (worker->slot_count)
+        worker_close(processor, worker->slots[0].partition, true);
+    mem_free(worker->slots);
+    mem_free(worker->works);
+    mem_free(worker->orders);
+    arena_deinit(&worker->arena);
+    buf_deinit(&worker->value);
+    classifier_free(worker->classifier);
+    codec_free(worker->codec);
+    mem_free(worker);
+}
+
+const struct worker_stats *worker_stats(const struct processor *worker)
+{
+    return &((const struct worker *)worker)->stats;
+}

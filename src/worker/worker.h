@@ -1,0 +1,42 @@
+/*
+ * The worker: folds batches of the input topic through the domain core into per-recipient state. A processor of
+ * the engine (stream/processor.h); one per engine thread, with a store per assigned partition.
+ */
+#pragma once
+#include <stdatomic.h>
+
+#include "codec/record.h"
+#include "domain/classify.h"
+#include "store/store.h"
+#include "stream/processor.h"
+
+struct worker_options {
+    const struct policy_set *policies; /* not owned, shared between threads */
+    const struct rule_set *rules;      /* likewise */
+    struct codec_options codec;
+    const char *state_dir;  /* partitions live in <state_dir>/<app>/<topic>-<partition> */
+    const char *app;
+    const char *cluster_id;
+    const char *topic_names[TOPIC_COUNT];
+    int32_t partition_counts[TOPIC_COUNT]; /* as checked at start */
+    enum store_durability durability;
+    size_t map_size_initial;
+    int64_t offline_ms_max;
+};
+
+/* Counters since start; written by the engine's thread, readable from any other. */
+struct worker_stats {
+    atomic_llong outcomes[OUTCOME_COUNT];
+    atomic_llong bounces[BOUNCE_CLASS_COUNT];
+    atomic_llong commands[COMMAND_ACTION_COUNT];
+    atomic_llong suppressions[SUPPRESSION_ACTION_COUNT];
+    atomic_llong notices[NOTICE_KIND_COUNT];
+    atomic_llong dead_letters[RCODE_COUNT];
+    atomic_llong rerouted, lapsed, expired;
+};
+
+enum rcode worker_new(const struct worker_options *options, struct processor **ret_worker,
+                      struct err *err) WARN_UNUSED;
+void worker_free(struct processor *worker); /* every partition closed before */
+
+const struct worker_stats *worker_stats(const struct processor *worker);
