@@ -13,6 +13,7 @@ from identity import partition_of, record_key
 DAY_MS = 86_400_000
 BASE_MS = 1_000_000_000_000  # September 2001: any span of two decades stays in the past of any broker
 SPAN_MAX_MS = 24 * 365 * DAY_MS
+SLEEPERS_MAX = 8  # of a partition, at one time
 
 # Status and reply code of bounces without text, by what they should be taken for. Only codes whose class and
 # reason no rule about texts can change.
@@ -88,6 +89,7 @@ class Adversary:
         self.partitions = sorted({person.partition for person in self.people})
         self.by_partition = {p: [one for one in self.people if one.partition == p] for p in self.partitions}
         self.by_address = {person.address: person for person in self.people}
+        self.asleep = {partition: [] for partition in self.partitions}
         self.states = {}
         self.clocks = dict.fromkeys(range(partitions), base)
         self.base, self.count, self.made = base, max(count, 1), 0
@@ -140,14 +142,16 @@ class Adversary:
     def choose_person(self, partition):
         """(person, moment): the moment is set when the person wakes just at the end of a long silence."""
         rng, clock, group = self.rng, self.clocks[partition], self.by_partition[partition]
-        for person in group:
-            if person.wake_at is not None and person.wake_at - clock < DAY_MS:
+        for person in self.asleep[partition]:
+            if person.wake_at - clock < DAY_MS:
+                self.asleep[partition].remove(person)
                 moment, person.wake_at = person.wake_at, None
                 return person, max(clock, moment + rng.choice((-1, 0, 1)))
-        awake = [person for person in group if person.wake_at is None] or group
-        person = rng.choice(awake)
+        person = rng.choice(group)
+        while person.wake_at is not None and len(self.asleep[partition]) < len(group):
+            person = rng.choice(group)
         state = self.states.get(person.address)
-        if state is not None and len(awake) > 1 and self.chance(0.04):
+        if state is not None and len(self.asleep[partition]) < min(len(group) - 1, SLEEPERS_MAX) and self.chance(0.04):
             self.put_to_sleep(person, state)
         return person, None
 
@@ -157,6 +161,8 @@ class Adversary:
             person.wake_at = state["due_at"] + self.config.stale_after
         elif state["status"] != "SUPPRESSED":
             person.wake_at = state["last_event_at"] + self.config.retention
+        if person.wake_at is not None:
+            self.asleep[person.partition].append(person)
 
     def choose_kind(self, event, person, state):
         kind = self.rng.choices(KINDS, WEIGHTS[state and state["status"]])[0]
