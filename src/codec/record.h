@@ -45,10 +45,10 @@ struct input_record {
 enum framing { FRAMING_SINGLE_OBJECT, FRAMING_CONFLUENT };
 
 /*
- * A codec belongs to one thread; codecs share nothing, so any number may be made and used at once. It
- * holds the writer schemas it knows (compiled in, released versions, schemas_dir, and a bounded number
- * of registry ids) and one compiled decoding plan for each that is one of the seven records: field
- * order of the writer, defaults for what the writer lacks, skips for what it adds.
+ * A codec belongs to one thread; codecs share nothing, so any number may be made and used at once.
+ * It holds the writer schemas it knows (compiled in, released versions, schemas_dir, and a bounded
+ * number of registry ids) and one compiled decoding plan for each that is one of the seven records:
+ * field order of the writer, defaults for what the writer lacks, skips for what it adds.
  */
 struct codec;
 
@@ -101,7 +101,8 @@ void codec_encode_notice(struct codec *codec, const struct recipient_notice *not
                          struct buf *out);
 void codec_encode_recipient(struct codec *codec, const struct recipient *state, struct buf *out);
 
-/* Any Avro value of a known schema as one line of JSON, without line feed (for `rimbalzo decode` and
- * error reports). Times are numbers, a union shows its branch's value alone; see codec/walk.h. */
+/* Any Avro value of a known schema as one line of JSON, without line feed (for `rimbalzo decode`
+ * and error reports). Times are numbers, a union shows its branch's value alone; see codec/walk.h.
+ */
 enum rcode codec_to_json(struct codec *codec, struct str value, struct buf *out,
                          struct err *err) WARN_UNUSED;

@@ -1,104 +1,17 @@
-#include <jansson.h>
+#include "codec/schema_parser.h"
 
-#include "codec/schema.h"
-
-/* Size of a type whose members are still being read. */
-#define SIZE_OPEN UINT32_MAX
-#define SIZE_CAP (1U << 30)
-
-/* A type whose members are being read; children follow their parents on the stack. */
-struct frame {
-    const json_t *json; /* object with "fields", "items" or "values", or the array of a union */
-    uint32_t node;
-    uint32_t next;    /* member to read next */
-    struct str space; /* namespace of unqualified names inside */
-};
-
-struct parser {
-    struct arena *arena;
-    struct err *err;
-    struct schema_node *nodes;
-    struct schema_member *members;
-    uint32_t *solids;
-    struct str *symbols;
-    uint32_t node_count, member_count, solid_count, symbol_count;
-    struct frame stack[SCHEMA_DEPTH_MAX];
-    int depth;
-};
-
-static struct str json_text(const json_t *json)
-{
-    if (!json_is_string(json))
-        return STR_NULL;
-    return (struct str){json_string_value(json), json_string_length(json)};
-}
-
-/* [A-Za-z_][A-Za-z0-9_]*, and runs of it joined by dots if `dots`. */
-static bool is_name(struct str text, bool dots)
-{
-    bool start = true;
-    if (!text.data || text.len > SCHEMA_NAME_MAX)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.data[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-        bool digit = c >= '0' && c <= '9';
-        if (c == '.' && dots && !start) {
-            start = true;
-            continue;
-        }
-        if (!letter && !(digit && !start))
-            return false;
-        start = false;
-    }
-    return !start;
-}
-
-static struct str space_of(struct str full_name)
-{
-    const char *dot = memrchr(full_name.data, '.', full_name.len);
-    return dot ? (struct str){full_name.data, (size_t)(dot - full_name.data)} : STR("");
-}
-
-struct full_name {
-    char text[2 * SCHEMA_NAME_MAX + 2];
-};
-
-/* `name` itself, or the two joined in `buffer`. Both are valid names. */
-static struct str qualified(struct str name, struct str space, struct full_name *buffer)
-{
-    if (space.len == 0 || memchr(name.data, '.', name.len))
-        return name;
-    memcpy(buffer->text, space.data, space.len);
-    buffer->text[space.len] = '.';
-    memcpy(buffer->text + space.len + 1, name.data, name.len);
-    return (struct str){buffer->text, space.len + 1 + name.len};
-}
-
-static bool find_named(const struct parser *parser, struct str full_name, uint32_t *ret_node)
-{
-    for (uint32_t i = SCHEMA_PRIMITIVE_COUNT; i < parser->node_count; i++) {
-        if (str_equal(parser->nodes[i].name, full_name)) {
-            *ret_node = i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static enum rcode too_large(struct parser *parser, const char *what, uint32_t max)
+enum rcode parser_too_large(struct parser *parser, const char *what, uint32_t max)
 {
     return err_set(parser->err, E_SCHEMA, "more than %u %s", max, what);
 }
 
-/* A new node with `count` unread members. */
-static enum rcode add_node(struct parser *parser, enum schema_type type, size_t count,
+enum rcode parser_add_node(struct parser *parser, enum schema_type type, size_t count,
                            uint32_t *ret_node)
 {
     if (parser->node_count == SCHEMA_NODES_MAX)
-        return too_large(parser, "types", SCHEMA_NODES_MAX);
+        return parser_too_large(parser, "types", SCHEMA_NODES_MAX);
     if (count > SCHEMA_MEMBERS_MAX - parser->member_count)
-        return too_large(parser, "fields and branches", SCHEMA_MEMBERS_MAX);
+        return parser_too_large(parser, "fields and branches", SCHEMA_MEMBERS_MAX);
     parser->nodes[parser->node_count] = (struct schema_node){
         .type = type,
         .first = parser->member_count,
@@ -111,118 +24,11 @@ static enum rcode add_node(struct parser *parser, enum schema_type type, size_t 
     return OK;
 }
 
-static enum rcode add_named(struct parser *parser, const json_t *json, enum schema_type type,
-                            size_t count, struct str space, uint32_t *ret_node)
-{
-    struct str name = json_text(json_object_get(json, "name"));
-    const json_t *json_space = json_object_get(json, "namespace");
-    if (!is_name(name, true))
-        return err_set(parser->err, E_SCHEMA, "a %s has no valid name", schema_type_names[type]);
-    if (json_space) {
-        space = json_text(json_space);
-        if (!space.data || (space.len > 0 && !is_name(space, true)))
-            return err_set(parser->err, E_SCHEMA, "%.*s: its namespace is not valid",
-                           STR_ARG(name));
-    }
-    struct full_name buffer;
-    struct str full_name = qualified(name, space, &buffer);
-    uint32_t other;
-    if (full_name.len > SCHEMA_NAME_MAX)
-        return too_large(parser, "octets in a name", SCHEMA_NAME_MAX);
-    if (find_named(parser, full_name, &other))
-        return err_set(parser->err, E_SCHEMA, "%.*s is defined twice", STR_ARG(full_name));
-    for (int i = 0; i < SCHEMA_PRIMITIVE_COUNT; i++)
-        if (str_equal(full_name, str_of(schema_type_names[i])))
-            return err_set(parser->err, E_SCHEMA, "%.*s is the name of a primitive type",
-                           STR_ARG(full_name));
-    enum rcode rc = add_node(parser, type, count, ret_node);
-    if (rc == OK)
-        parser->nodes[*ret_node].name = arena_str(parser->arena, full_name);
-    return rc;
-}
-
-static enum rcode push(struct parser *parser, const json_t *json, uint32_t node, struct str space)
+enum rcode parser_push(struct parser *parser, const json_t *json, uint32_t node, struct str space)
 {
     if (parser->depth == SCHEMA_DEPTH_MAX)
-        return too_large(parser, "levels of nesting", SCHEMA_DEPTH_MAX);
+        return parser_too_large(parser, "levels of nesting", SCHEMA_DEPTH_MAX);
     parser->stack[parser->depth++] = (struct frame){.json = json, .node = node, .space = space};
-    return OK;
-}
-
-static enum rcode parse_record(struct parser *parser, const json_t *json, struct str space,
-                               uint32_t *ret_node)
-{
-    const json_t *fields = json_object_get(json, "fields");
-    if (!json_is_array(fields))
-        return err_set(parser->err, E_SCHEMA, "a record has no fields");
-    enum rcode rc =
-        add_named(parser, json, SCHEMA_RECORD, json_array_size(fields), space, ret_node);
-    if (rc != OK)
-        return rc;
-    struct schema_node *node = &parser->nodes[*ret_node];
-    for (uint32_t i = 0; i < node->count; i++) {
-        struct str name = json_text(json_object_get(json_array_get(fields, i), "name"));
-        if (!is_name(name, false))
-            return err_set(parser->err, E_SCHEMA, "%.*s: field %u has no valid name",
-                           STR_ARG(node->name), i);
-        for (uint32_t j = 0; j < i; j++)
-            if (str_equal(parser->members[node->first + j].name, name))
-                return err_set(parser->err, E_SCHEMA, "%.*s has two fields %.*s",
-                               STR_ARG(node->name), STR_ARG(name));
-        parser->members[node->first + i].name = arena_str(parser->arena, name);
-    }
-    return push(parser, json, *ret_node, space_of(node->name));
-}
-
-static enum rcode parse_enum(struct parser *parser, const json_t *json, struct str space,
-                             uint32_t *ret_node)
-{
-    const json_t *symbols = json_object_get(json, "symbols");
-    const json_t *fallback = json_object_get(json, "default");
-    size_t count = json_array_size(symbols);
-    enum rcode rc = add_named(parser, json, SCHEMA_ENUM, 0, space, ret_node);
-    if (rc != OK)
-        return rc;
-    struct schema_node *node = &parser->nodes[*ret_node];
-    if (count == 0)
-        return err_set(parser->err, E_SCHEMA, "%.*s has no symbols", STR_ARG(node->name));
-    if (count > SCHEMA_SYMBOLS_MAX - parser->symbol_count)
-        return too_large(parser, "symbols", SCHEMA_SYMBOLS_MAX);
-    node->first = parser->symbol_count;
-    node->size_min = 1;
-    for (size_t i = 0; i < count; i++) {
-        struct str symbol = json_text(json_array_get(symbols, i));
-        if (!is_name(symbol, false))
-            return err_set(parser->err, E_SCHEMA, "%.*s: symbol %zu is not valid",
-                           STR_ARG(node->name), i);
-        for (uint32_t j = node->first; j < parser->symbol_count; j++)
-            if (str_equal(parser->symbols[j], symbol))
-                return err_set(parser->err, E_SCHEMA, "%.*s has symbol %.*s twice",
-                               STR_ARG(node->name), STR_ARG(symbol));
-        if (fallback && str_equal(json_text(fallback), symbol))
-            node->symbol_default = (int32_t)i;
-        parser->symbols[parser->symbol_count++] = arena_str(parser->arena, symbol);
-        node->count++;
-    }
-    if (fallback && node->symbol_default < 0)
-        return err_set(parser->err, E_SCHEMA, "%.*s: its default is none of its symbols",
-                       STR_ARG(node->name));
-    return OK;
-}
-
-static enum rcode parse_fixed(struct parser *parser, const json_t *json, struct str space,
-                              uint32_t *ret_node)
-{
-    const json_t *size = json_object_get(json, "size");
-    enum rcode rc = add_named(parser, json, SCHEMA_FIXED, 0, space, ret_node);
-    if (rc != OK)
-        return rc;
-    struct schema_node *node = &parser->nodes[*ret_node];
-    if (!json_is_integer(size) || json_integer_value(size) < 0 ||
-        json_integer_value(size) > SCHEMA_FIXED_MAX)
-        return err_set(parser->err, E_SCHEMA, "%.*s: its size is not 0 to %d", STR_ARG(node->name),
-                       SCHEMA_FIXED_MAX);
-    node->fixed_size = node->size_min = (uint32_t)json_integer_value(size);
     return OK;
 }
 
@@ -231,45 +37,10 @@ static enum rcode parse_container(struct parser *parser, const json_t *json, enu
                                   struct str space, uint32_t *ret_node)
 {
     size_t count = type == SCHEMA_UNION ? json_array_size(json) : 1;
-    enum rcode rc = add_node(parser, type, count, ret_node);
+    enum rcode rc = parser_add_node(parser, type, count, ret_node);
     if (rc == OK)
-        rc = push(parser, json, *ret_node, space);
+        rc = parser_push(parser, json, *ret_node, space);
     return rc;
-}
-
-/* A record that holds itself in every value has no finite value. */
-static enum rcode check_finite(struct parser *parser, uint32_t target)
-{
-    for (int i = parser->depth; i-- > 0;) {
-        const struct schema_node *node = &parser->nodes[parser->stack[i].node];
-        if (node->type != SCHEMA_RECORD)
-            return OK;
-        if (parser->stack[i].node == target)
-            return err_set(parser->err, E_SCHEMA, "%.*s contains itself without end",
-                           STR_ARG(node->name));
-    }
-    return OK;
-}
-
-/* A type given by a name alone: a primitive, or a named type met before. */
-static enum rcode parse_name(struct parser *parser, struct str name, struct str space,
-                             uint32_t *ret_node)
-{
-    for (uint32_t i = 0; i < SCHEMA_PRIMITIVE_COUNT; i++) {
-        if (str_equal(name, str_of(schema_type_names[i]))) {
-            *ret_node = i;
-            return OK;
-        }
-    }
-    if (!is_name(name, true))
-        return err_set(parser->err, E_SCHEMA, "a type has no valid name");
-    struct full_name buffer;
-    if (!find_named(parser, qualified(name, space, &buffer), ret_node))
-        return err_set(parser->err, E_SCHEMA, "type %.*s is not defined before its use",
-                       STR_ARG(name));
-    if (parser->nodes[*ret_node].size_min == SIZE_OPEN)
-        return check_finite(parser, *ret_node);
-    return OK;
 }
 
 /* Turns one type expression into a node; a type with members is left open on the stack. */
@@ -280,24 +51,24 @@ static enum rcode parse_type(struct parser *parser, const json_t *json, struct s
     while (json_is_object(json) && !json_is_string(json_object_get(json, "type"))) {
         json = json_object_get(json, "type");
         if (++wraps > SCHEMA_DEPTH_MAX)
-            return too_large(parser, "levels of nesting", SCHEMA_DEPTH_MAX);
+            return parser_too_large(parser, "levels of nesting", SCHEMA_DEPTH_MAX);
     }
     if (json_is_array(json))
         return parse_container(parser, json, SCHEMA_UNION, space, ret_node);
     struct str name = json_text(json_is_object(json) ? json_object_get(json, "type") : json);
     if (json_is_object(json)) {
         if (str_equal(name, STR("record")) || str_equal(name, STR("error")))
-            return parse_record(parser, json, space, ret_node);
+            return parser_record(parser, json, space, ret_node);
         if (str_equal(name, STR("enum")))
-            return parse_enum(parser, json, space, ret_node);
+            return parser_enum(parser, json, space, ret_node);
         if (str_equal(name, STR("fixed")))
-            return parse_fixed(parser, json, space, ret_node);
+            return parser_fixed(parser, json, space, ret_node);
         if (str_equal(name, STR("array")))
             return parse_container(parser, json, SCHEMA_ARRAY, space, ret_node);
         if (str_equal(name, STR("map")))
             return parse_container(parser, json, SCHEMA_MAP, space, ret_node);
     }
-    return parse_name(parser, name, space, ret_node);
+    return parser_name(parser, name, space, ret_node);
 }
 
 static void read_default(struct parser *parser, const json_t *json, struct schema_member *member)
