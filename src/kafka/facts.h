@@ -1,0 +1,46 @@
+/*
+ * What can be asked of a cluster without a group: offsets, topics, its id. Nothing here blocks for
+ * longer than a second; a question that takes longer stays pending (DISPOSITION_RETRY) and is taken
+ * up again when it is asked again. Internal to src/kafka.
+ */
+#pragma once
+#include "base/arena.h"
+#include "kafka/client.h"
+#include "stream/port.h"
+
+#define FACTS_WAIT_MS 1000
+
+/* One pending question. Zero-initialise. */
+struct facts {
+    rd_kafka_queue_t *queue; /* NULL: none */
+    uint64_t question;       /* hash of what was asked */
+    rd_kafka_event_t *answers[3];
+    int answer_count;
+    int64_t deadline_ms;
+};
+
+/* Forgets the pending question. Before the client is freed. */
+void facts_drop(struct facts *facts);
+
+/* port.h `committed`: the stable offsets of `group` on both topics. */
+enum rcode facts_committed(struct facts *facts, struct client *client, const char *group,
+                           const char *const topics[2], struct port_committed *inout, int count,
+                           struct err *err) WARN_UNUSED;
+
+/* port.h `watermarks`. */
+enum rcode facts_watermarks(struct facts *facts, struct client *client, const char *topic,
+                            int32_t partition, struct port_watermarks *ret_watermarks,
+                            struct err *err) WARN_UNUSED;
+
+/* From fresh metadata; E_TOPICS if the topic does not exist. */
+enum rcode facts_partition_count(struct client *client, const char *topic, int32_t *ret_count,
+                                 struct err *err) WARN_UNUSED;
+
+enum rcode facts_cluster_id(struct client *client, struct arena *arena, struct str *ret_id,
+                            struct err *err) WARN_UNUSED;
+
+/* The same question again and again until it is answered, for tools that have nothing else to do.
+ */
+enum rcode facts_watermarks_wait(struct client *client, const char *topic, int32_t partition,
+                                 int64_t deadline_ms, struct port_watermarks *ret_watermarks,
+                                 struct err *err) WARN_UNUSED;

@@ -1,0 +1,23 @@
+/*
+ * The port (stream/port.h) on Kafka. One belongs to one thread. It holds a consumer that is a
+ * member of the group, a transactional producer, and a reader without a group for restoring and for
+ * facts.
+ */
+#pragma once
+#include "kafka/property.h"
+#include "stream/port.h"
+
+/* Everything is copied. */
+struct kafka_port_options {
+    struct kafka_properties properties; /* `kafka.*` of the configuration */
+    const char *topics[TOPIC_COUNT];    /* names */
+    enum topic input;                   /* what the consumer reads */
+    enum topic certificate;             /* see struct port */
+    const char *group;                  /* group.id */
+    const char *instance;               /* group.instance.id: static membership; NULL: dynamic */
+    const char *transactional_id;
+};
+
+/* E_CONFIG when a property is refused. Connects to nothing yet: the first poll joins the group. */
+enum rcode kafka_port_new(const struct kafka_port_options *options, struct port **ret_port,
+                          struct err *err) WARN_UNUSED;
