@@ -66,20 +66,32 @@ static size_t cache_key(const struct bounce_facts *facts, char ret_key[CACHE_KEY
     return len;
 }
 
+/*
+ * x.0.0 and x.4.7 are often made up by the reporting MTA. When the remote gave a reply code and no
+ * enhanced one, its reply code decides, unless that only says "later" where time ran out.
+ */
+static bool reply_says_more(const struct subject *subject, const struct verdict *of_code,
+                            struct verdict *ret_verdict)
+{
+    const struct status_code *code = &subject->status;
+    bool undefined = code->subject == 0 && code->detail == 0;
+    bool expired = code->subject == 4 && code->detail == 7;
+    struct verdict verdict;
+    if (!(undefined || expired) || !reply_verdict(subject->bare_reply, &verdict) ||
+        verdict.bounce_class == CLASS_UNKNOWN || verdict.bounce_class == of_code->bounce_class)
+        return false;
+    *ret_verdict = verdict;
+    return true;
+}
+
 /* What is left when no rule matches. */
 static struct verdict verdict_of_codes(const struct subject *subject)
 {
     struct verdict verdict = {CLASS_UNKNOWN, REASON_OTHER, STR("none")};
-    const struct status_code *code = &subject->status;
-    if (code_verdict(code, &verdict)) {
-        /* Time ran out: the last attempt's reply tells why, unless it only says "later" itself. */
-        struct verdict last;
-        if (code->subject == 4 && code->detail == 7 && reply_verdict(subject->text_reply, &last) &&
-            last.bounce_class != CLASS_UNKNOWN && last.bounce_class != CLASS_TRANSIENT)
-            verdict = last;
-        return verdict;
-    }
-    (void)reply_verdict(subject->reply, &verdict);
+    if (code_verdict(&subject->status, &verdict))
+        (void)reply_says_more(subject, &verdict, &verdict);
+    else
+        (void)reply_verdict(subject->reply, &verdict);
     return verdict;
 }
 

@@ -27,8 +27,8 @@ struct rule_source {
     struct str id;
     struct str mx;     /* comma-separated suffixes of the remote MTA's name, on label boundaries */
     struct str stage;  /* comma-separated stages */
-    struct str status; /* pattern with x as a wildcard: "x.2.1", "4.7.x", ranges "5.7.501-513"; comma-separated */
-    struct str reply;  /* "450,451" or "55x" */
+    struct str status; /* pattern with x as a wildcard: "x.2.1", "4.7.x", ranges "5.7.501-513", "none"; comma-separated */
+    struct str reply;  /* "450,451", "55x", "4xx"; without a reply code the status says 4xx or 5xx */
     struct str text;   /* PCRE2, caseless, UTF, matched against the normalised text */
     struct str class_name;
     struct str reason_name;

@@ -3,6 +3,9 @@
 #include "domain/status.h"
 #include "domain/utf8.h"
 
+#define TYPE_MAX 40          /* octets of a diagnostic type that are looked at */
+#define INTRODUCTION_MAX 400 /* a host name, an address and the words around them */
+
 /* What every line of a multi-line reply begins with (RFC 5321 4.2.1, RFC 2034 4). */
 struct prefix {
     char code[3];
@@ -21,23 +24,48 @@ static bool ends_word(struct str text, size_t at)
     return at >= text.len || is_space(text.data[at]);
 }
 
-struct str reply_text(struct str diagnostic)
+static struct str trim(struct str text)
 {
-    static const char type[] = "smtp;";
-    struct str text = diagnostic;
-    while (text.len && is_space(text.data[0]))
-        text.data++, text.len--;
-    if (text.len >= sizeof(type) - 1) {
-        size_t i = 0;
-        while (i < sizeof(type) - 1 && ascii_lower(text.data[i]) == type[i])
-            i++;
-        if (i == sizeof(type) - 1)
-            text.data += i, text.len -= i;
-    }
     while (text.len && is_space(text.data[0]))
         text.data++, text.len--;
     while (text.len && is_space(text.data[text.len - 1]))
         text.len--;
+    return text;
+}
+
+/* Octets of a diagnostic type at the start (RFC 3464 2.3.6): "smtp;", "X-Postfix;". */
+static size_t type_len(struct str text)
+{
+    for (size_t i = 0; i < text.len && i < TYPE_MAX; i++) {
+        char c = ascii_lower(text.data[i]);
+        if (c == ';')
+            return i ? i + 1 : 0;
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == ' '))
+            return 0;
+    }
+    return 0;
+}
+
+/* Octets of Postfix's introduction "host NAME[ADDRESS] said: ". */
+static size_t introduction_len(struct str text)
+{
+    static const char said[] = "] said: ";
+    size_t max = text.len < INTRODUCTION_MAX ? text.len : INTRODUCTION_MAX;
+    if (text.len < 5 || memcmp(text.data, "host ", 5) != 0)
+        return 0;
+    const char *end = memmem(text.data, max, said, sizeof(said) - 1);
+    return end ? (size_t)(end - text.data) + sizeof(said) - 1 : 0;
+}
+
+struct str reply_text(struct str diagnostic)
+{
+    struct str text = trim(diagnostic);
+    size_t skip = type_len(text);
+    if (skip)
+        text = trim((struct str){text.data + skip, text.len - skip});
+    skip = introduction_len(text);
+    if (skip)
+        text = trim((struct str){text.data + skip, text.len - skip});
     return text;
 }
 

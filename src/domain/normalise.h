@@ -4,7 +4,8 @@
 
 #define NORMALISED_MAX 4096 /* octets; what is beyond is not looked at */
 
-/* A leading "smtp;" (RFC 3464 2.3.6) and blanks removed. */
+/* Without what others put in front of a reply: "smtp;" (RFC 3464 2.3.6), "host NAME[ADDRESS] said:
+ * "; trimmed. */
 struct str reply_text(struct str diagnostic);
 
 /*

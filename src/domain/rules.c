@@ -122,9 +122,14 @@ static bool take_range(struct str *text, int *ret_min, int *ret_max)
     return *ret_min >= 0 && *ret_max >= *ret_min;
 }
 
+/* "x.2.1", "5.7.501-513" or "none". */
 static bool parse_status(struct str text, struct status_range *range)
 {
     int cls_max;
+    if (str_equal(text, STR("none"))) {
+        range->cls = NO_STATUS;
+        return true;
+    }
     if (!take_range(&text, &range->cls, &cls_max) || !take_char(&text, '.'))
         return false;
     if (range->cls != cls_max) /* x */

@@ -6,8 +6,10 @@
 #include "domain/classify.h"
 #include "domain/normalise.h"
 
+#define NO_STATUS (-1)
+
 struct status_range {
-    int cls; /* 0: any */
+    int cls; /* 0: any; NO_STATUS: matches when there is no enhanced code */
     int subject_min, subject_max;
     int detail_min, detail_max;
 };
@@ -43,7 +45,8 @@ struct rule_set {
 struct subject {
     struct status_code status; /* cls 0: none */
     int reply;                 /* 0: none */
-    int text_reply;            /* the reply code that the text begins with; 0: none */
+    int bare_reply; /* reply code of a text that has no enhanced code: all the remote said; 0: none
+                     */
     size_t mx_len, stage_len, text_len;
     char mx[HOST_MAX];     /* lower case, without a final dot; empty: unknown */
     char stage[STAGE_MAX]; /* lower case, first word */

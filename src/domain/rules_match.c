@@ -42,11 +42,14 @@ void subject_of_facts(const struct bounce_facts *facts, struct subject *ret_subj
     subject->status = (struct status_code){0};
     if (facts->status.data)
         (void)status_parse(facts->status, &subject->status);
-    if (is_vague(&subject->status) && status_find(text, &found) &&
-        (!is_vague(&found) || subject->status.cls == 0))
+    bool coded = status_find(text, &found);
+    if (coded && is_vague(&subject->status) && (!is_vague(&found) || subject->status.cls == 0))
         subject->status = found;
-    subject->text_reply = reply_find(text);
-    subject->reply = facts->reply_code ? facts->reply_code : subject->text_reply;
+    int reply = reply_find(text);
+    subject->bare_reply = coded ? 0 : reply;
+    subject->reply = facts->reply_code ? facts->reply_code : reply;
+    if (!subject->reply)
+        subject->reply = 100 * subject->status.cls; /* the class alone: "4xx" matches it */
     while (mx.len && mx.data[mx.len - 1] == '.')
         mx.len--;
     subject->mx_len = mx.len <= HOST_MAX ? lower_into(subject->mx, HOST_MAX, mx) : 0;
@@ -108,6 +111,8 @@ static bool status_matches(const struct rule *rule, const struct status_code *co
 {
     for (int i = 0; i < rule->status_count; i++) {
         const struct status_range *range = &rule->statuses[i];
+        if (range->cls == NO_STATUS && !code->cls)
+            return true;
         if (code->cls && (range->cls == 0 || range->cls == code->cls) &&
             code->subject >= range->subject_min && code->subject <= range->subject_max &&
             code->detail >= range->detail_min && code->detail <= range->detail_max)
