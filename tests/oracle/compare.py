@@ -44,10 +44,14 @@ class Comparison:
         self.input_topic = prefix + "bounces"
         self.fold = fold(self.inputs, partitions, self.config, self.codec.decode, history=True)
         self.differences = []
-        self.commands = []  # decoded RetryCommands of the delayed topic with their records
+        self.commands = []  # (fields, record) of the delayed topic
 
-    def run(self):
-        """All differences, as lines of text."""
+    def run(self, frontier=None, certificates=None, digest=False):
+        """All differences, as lines of text.
+
+        frontier: also check the due topic, where all that was due up to this time must be released.
+        certificates: also check these: partition -> (changelog position, text); with `digest` their digests too.
+        """
         actual = self.read_outputs()
         self.compare_outputs(actual)
         self.compare_dead_letters()
@@ -55,6 +59,10 @@ class Comparison:
         self.compare_states()
         self.check_suppressed(actual)
         self.check_repetition(actual)
+        if frontier is not None:
+            self.check_due(frontier)
+        if certificates is not None:
+            self.check_certificates(certificates, digest)
         return self.differences
 
     def differ(self, what, text):
@@ -289,71 +297,75 @@ class Comparison:
                 self.differ("invariant 4", f"{output['command_id']} of {address} comes again")
             emitted[address].append(output["command_id"])
 
-    # The due topic and the certificates, for those who have them
+    # The due topic and the certificates
 
-    def check_due(self, frontier=None):
-        """Invariant 5 as far as it can be seen: `frontier` is the time up to which everything due must be released."""
-        scheduled, last_cancel, last_release = defaultdict(list), {}, {}
-        for fields, record in self.commands:
-            address = fields["tenant"], fields["recipient"]
-            if fields["action"] == "SCHEDULE":
-                scheduled[record.key, record.value, tuple(record.headers)].append(record.offset)
-            else:
-                voids = last_cancel if fields["action"] == "CANCEL" else last_release
-                voids[address] = max(voids.get(address, -1), record.offset)
+    def check_due(self, frontier):
+        """Invariant 5, as far as it can be seen from outside."""
+        scheduled, last_cancel, last_release = self.read_delayed()
         released = Counter()
         for record in self.topics["retries.due"]:
-            copy = record.key, record.value, tuple(record.headers)
-            released[copy] += 1
-            if copy not in scheduled:
-                self.differ("due", f"{place(record)} was never scheduled")
-                continue
             fields = self.decode("retries.due", record, "RetryCommand")
-            freed = last_release.get((fields["tenant"], fields["recipient"]), -1) > min(scheduled[copy])
-            if record.timestamp < fields["due_at"] and not freed:
-                self.differ("due", f"{place(record)} {fields['command_id']} is early by {fields['due_at'] - record.timestamp} ms")
-        for copy, offsets in scheduled.items():
-            if released[copy] > len(offsets):
-                self.differ("due", f"{copy[0]!r} scheduled {len(offsets)} times, released {released[copy]} times")
-            if frontier is None or released[copy]:
+            if fields is None:
                 continue
-            fields = self.codec.decode(copy[1])[1]
-            address = fields["tenant"], fields["recipient"]
-            if fields["due_at"] <= frontier and max(offsets) > last_cancel.get(address, -1):
-                self.differ("due", f"{fields['command_id']} of {address} was due at {fields['due_at']} and is not released")
-        return self.differences
+            command_id = fields["command_id"]
+            released[command_id] += 1
+            offsets = [one.offset for one, _ in scheduled[command_id] if is_copy(record, one)]
+            if not offsets:
+                self.differ("due", f"{place(record)} {command_id} was never scheduled")
+            elif record.timestamp < fields["due_at"] and last_release.get(record.key, -1) < offsets[0]:
+                early = fields["due_at"] - record.timestamp
+                self.differ("due", f"{place(record)} {command_id} is early by {early} ms")
+        for command_id, found in scheduled.items():
+            last, fields = found[-1]
+            if released[command_id] > len(found):
+                self.differ("due", f"{command_id} scheduled {len(found)} times, released {released[command_id]} times")
+            kept = fields["due_at"] <= frontier and last.offset > last_cancel.get(last.key, -1)
+            if kept and not released[command_id]:
+                self.differ("due", f"{command_id} was due at {fields['due_at']} and is not released")
 
-    def check_certificates(self, certificates, digest=False):
-        """`certificates`: partition -> (changelog position, text of the certificate)."""
-        live = defaultdict(dict)
-        ends = Counter()
-        for record in sorted(self.topics["recipients"], key=lambda record: (record.partition, record.offset)):
-            ends[record.partition] = record.offset + 1
-            live[record.partition].pop(record.key, None)
-            if record.value is not None:
-                live[record.partition][record.key] = xxhash.xxh3_64_intdigest(record.key + record.value)
+    def read_delayed(self):
+        """SCHEDULEs by id with their records in offset order; the last CANCEL's and RELEASE's offsets by key."""
+        scheduled, last_cancel, last_release = defaultdict(list), {}, {}
+        for fields, record in sorted(self.commands, key=lambda command: command[1].offset):
+            if fields["action"] == "SCHEDULE":
+                scheduled[fields["command_id"]].append((record, fields))
+            elif fields["action"] == "CANCEL":
+                last_cancel[record.key] = record.offset
+            else:
+                last_release[record.key] = record.offset
+        return scheduled, last_cancel, last_release
+
+    def check_certificates(self, certificates, digest):
+        live, ends = self.live_changelog()
         input_ends = {record.partition: record.offset + 1 for record in self.inputs}
         for partition, input_end in input_ends.items():
             if partition not in certificates:
                 self.differ("certificate", f"partition {partition} has none")
                 continue
             position, text = certificates[partition]
-            version, *parts = text.split()
-            found = dict(part.split("=", 1) for part in parts)
+            found = dict(part.split("=", 1) for part in text.split()[1:])
             expected = {"n": str(len(live[partition]))}
             if partition in self.fold.stream_times:
                 expected["t"] = str(self.fold.stream_times[partition])
+            if digest:
+                expected["d"] = digest_like(found.get("d", ""), live[partition].values())
             for name, value in expected.items():
-                if version != "v1" or found.get(name) != value:
+                if found.get(name) != value:
                     self.differ("certificate", f"partition {partition}: {text!r}, expected {name}={value}")
-            if int(found.get("i", -1)) < input_end or position < ends[partition]:
-                self.differ("certificate", f"partition {partition}: {text!r} at {position} is behind {input_end}, {ends[partition]}")
-            value = 0
-            for hashed in live[partition].values():
-                value ^= hashed
-            if digest and found.get("d") not in (f"{value:016x}", f"{value:x}", str(value)):
-                self.differ("certificate", f"partition {partition}: {text!r}, expected d={value:016x}")
-        return self.differences
+            if not text.startswith("v1 ") or int(found.get("i", -1)) < input_end or position < ends[partition]:
+                self.differ(
+                    "certificate", f"partition {partition}: {text!r} at {position}, behind {input_end}, {ends[partition]}"
+                )
+
+    def live_changelog(self):
+        """partition -> {key: hash of key and value octets} of what is live, and partition -> end."""
+        live, ends = defaultdict(dict), Counter()
+        for record in sorted(self.topics["recipients"], key=lambda record: (record.partition, record.offset)):
+            ends[record.partition] = record.offset + 1
+            live[record.partition].pop(record.key, None)
+            if record.value is not None:
+                live[record.partition][record.key] = xxhash.xxh3_64_intdigest(record.key + record.value)
+        return live, ends
 
 
 # --- Small helpers -------------------------------------------------------------------------------------------
@@ -393,6 +405,19 @@ def tupled(state):
     return {name: tuple(value) if isinstance(value, list) else value for name, value in state.items()}
 
 
+def is_copy(record, other):
+    """A released record keeps the key, value and headers of the scheduled one."""
+    return (record.key, record.value, record.headers) == (other.key, other.value, other.headers)
+
+
+def digest_like(text, hashes):
+    """The XOR of all hashes, in hexadecimal; in decimal if that is how the text is written."""
+    value = 0
+    for hashed in hashes:
+        value ^= hashed
+    return str(value) if text == str(value) else f"{value:016x}"
+
+
 def added_headers(record):
     """The last header of each name that dead letters get."""
     return {name: value for name, value in record.headers if name in DEAD_LETTER_HEADERS}
@@ -415,9 +440,9 @@ def describe_copy(copy):
     return f"into partition {partition}, key {key!r}, headers {list(headers)}, {len(value)} octets"
 
 
-def compare(inputs, topics, partitions, **options):
+def compare(inputs, topics, partitions, frontier=None, certificates=None, digest=False, **options):
     """All differences between the reference and the records written; an empty list if there are none."""
-    return Comparison(inputs, topics, partitions, **options).run()
+    return Comparison(inputs, topics, partitions, **options).run(frontier, certificates, digest)
 
 
 def report(differences, limit, file=sys.stdout):
@@ -470,12 +495,8 @@ def main():
         inputs, topics, options.partitions, Config(json.loads(options.config)),
         ignore_rule=options.ignore_rule, prefix=options.prefix,
     )  # fmt: skip
-    comparison.run()
-    if options.frontier is not None:
-        comparison.check_due(options.frontier)
-    if options.offsets:
-        certificates = read_certificates(options.offsets, options.prefix + "recipients")
-        comparison.check_certificates(certificates, options.digest)
+    certificates = options.offsets and read_certificates(options.offsets, options.prefix + "recipients")
+    comparison.run(options.frontier, certificates, options.digest)
     report(comparison.differences, options.limit)
     expected = comparison.fold
     print(
