@@ -113,7 +113,8 @@ class Comparison:
             if others:
                 self.differ("output", f"{title(output)} differs: {changed(output, others.pop())}")
             elif output in actual_count:
-                self.differ("output", f"{actual_count[output]} times instead of {expected_count[output]}: {title(output)}")
+                times = f"{actual_count[output]} times instead of {expected_count[output]}"
+                self.differ("output", f"{times}: {title(output)}")
             else:
                 self.differ("output", f"missing: {title(output)}")
         for output in (one for others in surplus_by_id.values() for one in others):
@@ -166,7 +167,8 @@ class Comparison:
         }
         for name, value in expected.items():
             if added.get(name) != value.encode():
-                self.differ("dead letter", f"{where} {name} is {added.get(name)!r} instead of {value!r} ({letter.text})")
+                found = f"{name} is {added.get(name)!r} instead of {value!r}"
+                self.differ("dead letter", f"{where} {found} ({letter.text})")
         if not added.get("rimbalzo-text"):
             self.differ("dead letter", f"{where} has no text")
 
@@ -198,7 +200,7 @@ class Comparison:
             if one is None or other is None:
                 self.differ("state", f"{address} {'is not absent' if one is None else 'is missing'}: {one or other}")
             elif self.comparable(one) != self.comparable(other):
-                self.differ("state", f"{address} differs: {changed(self.comparable(one).items(), self.comparable(other).items())}")
+                self.differ("state", f"{address} differs: {changed(self.comparable(one), self.comparable(other))}")
 
     def stream_time(self, address):
         return self.fold.stream_times.get(partition_of(record_key(*address), self.partitions), 0)
@@ -211,7 +213,7 @@ class Comparison:
             if record.value is None:
                 address = by_key.get(record.key)
                 if address is None:
-                    self.differ("changelog", f"{place(record)} is the tombstone of a key that never had a state: {record.key!r}")
+                    self.differ("changelog", f"{place(record)} is a tombstone, no state had its key {record.key!r}")
                     continue
                 self.check_tombstone(record, address, last.get(address))
                 last[address] = None
@@ -233,7 +235,7 @@ class Comparison:
             return
         state = self.fold.history.get(address + (int(offset),), "unknown")
         if state == "unknown":
-            self.differ("changelog", f"{place(record)} is a tombstone of {address} by offset {int(offset)}, which left no state")
+            self.differ("changelog", f"{place(record)} is a tombstone of {address} by offset {int(offset)}: no state")
         elif state is not None and effective(self.config, state, self.stream_time(address)) is not None:
             self.differ("changelog", f"{place(record)} is a tombstone of {address}, which has not expired")
         if before is not None and int(offset) < before["source_offset"]:
@@ -243,14 +245,14 @@ class Comparison:
         """Each changelog record is the reference's state after the event it names, or that state lapsed."""
         expected = self.fold.history.get(address + (state["source_offset"],))
         if expected is None:
-            self.differ("changelog", f"{place(record)} of {address} names offset {state['source_offset']}, which left no state")
+            self.differ("changelog", f"{place(record)} of {address}: offset {state['source_offset']} left no state")
             return
         allowed = [expected, lapsed(self.config, expected, self.stream_time(address))]
         if all(self.comparable(state) != self.comparable(one) for one in allowed):
             self.differ(
                 "changelog",
                 f"{place(record)} of {address} at offset {state['source_offset']} differs: "
-                f"{changed(self.comparable(expected).items(), self.comparable(state).items())}",
+                f"{changed(self.comparable(expected), self.comparable(state))}",
             )
         if state["status"] == "SUSPENDED":
             self.check_suspended(record, state, before)
@@ -277,7 +279,8 @@ class Comparison:
             for offset in sorted(by_offset):
                 actions = {output.get("action") for output in by_offset[offset]}
                 if suppressed and actions & {"SUPPRESS", "SCHEDULE"}:
-                    self.differ("invariant 1", f"{address} is SUPPRESSED at offset {offset}, yet {sorted(filter(None, actions))}")
+                    found = sorted(filter(None, actions))
+                    self.differ("invariant 1", f"{address} is SUPPRESSED at offset {offset}, yet {found}")
                 if "SUPPRESS" in actions:
                     suppressed = True
                 elif actions & {"REINSTATE", "CANCEL"}:  # a CANCEL without SUPPRESS is FORGET's
@@ -353,9 +356,8 @@ class Comparison:
                 if found.get(name) != value:
                     self.differ("certificate", f"partition {partition}: {text!r}, expected {name}={value}")
             if not text.startswith("v1 ") or int(found.get("i", -1)) < input_end or position < ends[partition]:
-                self.differ(
-                    "certificate", f"partition {partition}: {text!r} at {position}, behind {input_end}, {ends[partition]}"
-                )
+                behind = f"at {position} is behind {input_end}, {ends[partition]}"
+                self.differ("certificate", f"partition {partition}: {text!r} {behind}")
 
     def live_changelog(self):
         """partition -> {key: hash of key and value octets} of what is live, and partition -> end."""
@@ -388,7 +390,8 @@ def title(output):
     fields = dict(output)
     kind = fields.get("action") or fields.get("kind")
     at = f"{fields['source_partition']}:{fields['source_offset']}"
-    return f"{fields['type']} {kind} of {fields['tenant']}:{fields['recipient']} at {at}, id {fields[ID_FIELDS[fields['type']]]}"
+    who = f"{fields['tenant']}:{fields['recipient']}"
+    return f"{fields['type']} {kind} of {who} at {at}, id {fields[ID_FIELDS[fields['type']]]}"
 
 
 def changed(expected, actual):

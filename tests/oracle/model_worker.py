@@ -60,9 +60,8 @@ class ModelWorker:
             self.dead_letter(letter)
         for reroute in self.fold.reroutes[before[1] :]:
             home = self.inputs[reroute.partition]
-            home.append(
-                Record(reroute.partition, home[-1].offset + 1 if home else 0, self.now, reroute.headers, reroute.key, reroute.value)
-            )
+            offset = home[-1].offset + 1 if home else 0
+            home.append(Record(reroute.partition, offset, self.now, reroute.headers, reroute.key, reroute.value))
         for address in states.keys() | self.fold.states.keys():
             if states.get(address) is not self.fold.states.get(address):
                 forgotten = address not in self.fold.states

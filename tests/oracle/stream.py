@@ -32,16 +32,22 @@ DEFAULT_EDGES = frozenset(EDGES) - {"texts"}
 
 INVALID_RECIPIENTS = [
     "", "ada", "@example.com", "ada@", "ada@example.com.", "a b@example.com", '"a b"@example.com', "a:b@example.com",
-    "a@b@example.com", "ada@[192.0.2.1]", "ada@-x.example", "ada@x-.example", "ada@a..b", "ada@" + "x" * 64 + ".example",
+    "a@b@example.com", "ada@[192.0.2.1]", "ada@-x.example", "ada@x-.example", "ada@a..b",
+    "ada@" + "x" * 64 + ".example",
     "x" * 65 + "@example.com", "ada@" + ".".join(["x" * 60] * 5), "<<ada@example.com>>", "<ada@example.com",
     "ada@exa\tmple.com", "ada\x00@example.com", "ada\x7f@example.com", 'a"b@example.com', '"a"b"@example.com',
-    '"a\\b"@example.com', '"@example.com', "ada@xn--\u00fc.example", "ada@xn--zzzzzzzz99999.example", "a\nb@example.com",
+    '"a\\b"@example.com', '"@example.com', "ada@xn--\u00fc.example", "ada@xn--zzzzzzzz99999.example",
+    "a\nb@example.com",
     "ada@exam ple.com", "\u00e9" * 33 + "@example.com", "ada@\u00e9" + "\u00e9" * 62 + ".example", "a,b@example.com",
 ]  # fmt: skip
 INVALID_TENANTS = ["Acme", "a b", "a:b", "\u00e9", "t" * 65, "a\n", " "]
-MALFORMED_ORIGINS = [None, b"", b"1:2", b"1:2:3:4", b"a:b:c", b"-1:2:3", b"1:2:-3", b" 1:2:3", b"1:2:3\n", b"1::3", b"+1:2:3"]
+MALFORMED_ORIGINS = [
+    None, b"", b"1:2", b"1:2:3:4", b"a:b:c", b"-1:2:3", b"1:2:-3", b" 1:2:3", b"1:2:3\n", b"1::3", b"+1:2:3",
+]  # fmt: skip
+FOREIGN_HEADERS = [("trace", b"\x00\xff"), ("trace", None), ("trace", b""), ("", b"x"), ("rimbalzo-reason", b"y")]
+NOT_UTF8 = [b"a\xff@b", b"\xed\xa0\x80", b"\xc3"]
 TEXTS_421 = [
-    "The user you are trying to contact is receiving mail at a rate that prevents additional messages from being delivered.",
+    "The user you are trying to contact is receiving mail at a rate that prevents additional messages",
     "mailbox disabled, not accepting messages",
     "unknown user",
 ]  # fmt: skip
@@ -125,7 +131,7 @@ class Stream:
     def headers(self):
         rng, found = self.rng, []
         if self.edge("headers", 0.1):
-            found.append(rng.choice([("trace", b"\x00\xff"), ("trace", None), ("trace", b""), ("", b"x"), ("rimbalzo-reason", b"y")]))
+            found.append(rng.choice(FOREIGN_HEADERS))
         if self.edge("headers", 0.03):
             found.append((REROUTED_HEADER, rng.choice(MALFORMED_ORIGINS)))
         return found
@@ -245,7 +251,8 @@ class Stream:
         return self.codec.prefixes[name] + body, rng.randrange(self.partitions)
 
     def poison_utf8(self):
-        return self.spoiled(**{self.rng.choice(["event_id", "recipient", "tenant"]): self.rng.choice([b"a\xff@b", b"\xed\xa0\x80", b"\xc3"])})
+        field = self.rng.choice(["event_id", "recipient", "tenant"])
+        return self.spoiled(**{field: self.rng.choice(NOT_UTF8)})
 
     def poison_schema_unknown(self):
         value, partition = self.spoiled()

@@ -299,7 +299,8 @@ class Hard(unittest.TestCase):
         self.assertEqual(kinds(story.bounce(T0 + 9, "HARD")), ["SUPPRESS", "CANCEL"])
 
     def test_suppressed_only_counts_and_takes_over_from_exhaustion(self):
-        for cause, after in (("ATTEMPTS_EXHAUSTED", "HARD_BOUNCE"), ("MANUAL", "MANUAL"), ("HARD_BOUNCE", "HARD_BOUNCE")):
+        changes = {"ATTEMPTS_EXHAUSTED": "HARD_BOUNCE", "MANUAL": "MANUAL", "HARD_BOUNCE": "HARD_BOUNCE"}
+        for cause, after in changes.items():
             story = Story()
             story.override("SUPPRESS", T0)
             story.state["suppressed_by"] = cause
@@ -624,8 +625,10 @@ class Avro(unittest.TestCase):
 
     def test_confluent_frames(self):
         codec = avro.Codec(registry={7: "RecipientOverride"})
-        fields = {"event_id": "e", "tenant": "", "recipient": "a@b.c", "occurred_at": 1, "action": "FORGET", "reason": None, "actor": None}
-        self.assertEqual(codec.decode(codec.encode_confluent("RecipientOverride", fields, 7)), ("RecipientOverride", fields))
+        fields = {"event_id": "e", "tenant": "", "recipient": "a@b.c", "occurred_at": 1, "action": "FORGET"}
+        fields.update(reason=None, actor=None)
+        value = codec.encode_confluent("RecipientOverride", fields, 7)
+        self.assertEqual(codec.decode(value), ("RecipientOverride", fields))
 
 
 class Classes(unittest.TestCase):
@@ -644,7 +647,8 @@ class Classes(unittest.TestCase):
     def test_reply_codes_and_texts(self):
         self.assertEqual(classify.classify({"reply_code": 552})[:2], ("SOFT", "mailbox_full"))
         self.assertEqual(classify.classify({"reply_code": 550})[:2], ("UNKNOWN", "other"))
-        self.assertEqual(classify.classify({"status": "4.2.1", "diagnostic": "receiving mail at a rate"})[0], "TRANSIENT")
+        limited = {"status": "4.2.1", "diagnostic": "receiving mail at a rate"}
+        self.assertEqual(classify.classify(limited)[0], "TRANSIENT")
 
 
 if __name__ == "__main__":
