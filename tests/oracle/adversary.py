@@ -58,7 +58,7 @@ def special_people():
         ("", "ada@example.com", ["ada@example.com", "Ada@EXAMPLE.com", " <Ada@Example.com>\t", "<ADA@example.com>"]),
         ("acme", "ada@example.com", ["ada@example.com", "ADA@example.com"]),
         ("", '"acme:ada"@example.com', ['"acme:ada"@example.com', '"Acme:Ada"@Example.com']),
-        ("", "bob@xn--mnchen-3ya.example", ["bob@münchen.example", "Bob@MÜNCHEN.example", "bob@XN--MNCHEN-3ya.Example"]),
+        ("", "bob@xn--mnchen-3ya.example", ["bob@münchen.example", "bob@XN--MNCHEN-3ya.Example"]),
         ("acme", "fa\u00df@xn--fa-hia.de", ["fa\u00df@fa\u00df.de", "FA\u00df@xn--fa-hia.de"]),
         ("", '"q\\"\\\\@,"@x_y.example', ['"q\\"\\\\@,"@x_y.example', '"Q\\"\\\\@,"@X_Y.example']),
         ("", "\u00e9lan@example.com", ["\u00e9lan@example.com", "\u00e9LAN@example.com"]),

@@ -301,7 +301,7 @@ class Codec:
     """All schemas of a folder (and of `released/` in it); `registry` maps Confluent ids to record names."""
 
     def __init__(self, folder=None, registry=None):
-        folder = pathlib.Path(folder or pathlib.Path(__file__).parents[2] / "schemas")
+        folder = pathlib.Path(folder or pathlib.Path(__file__).resolve().parents[2] / "schemas")
         self.schemas = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.avsc"))}
         self.registry = registry or {}
         self.writers = {}  # fingerprint -> (record name, read function, resolve by reader's schema)

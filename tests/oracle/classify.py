@@ -65,7 +65,7 @@ REPLY_CODES = {
 
 # Phrases of x.2.1, read before the code; nothing of this: the code's own class.
 PHRASES_X21 = (
-    (re.compile(r"\b(at a (lower )?rate|rate limit|too (fast|many (messages|connections)))"), TRANSIENT, "rate_limited"),
+    (re.compile(r"\b(at a (lower )?rate|rate limit|too (fast|many messages))"), TRANSIENT, "rate_limited"),
     (re.compile(r"\b(user unknown|unknown user|no such (user|mailbox)|does not exist)\b"), HARD, "user_unknown"),
     (re.compile(r"\b(block ?list(ed)?|blacklist(ed)?|quarantine)"), POLICY, "policy"),
 )

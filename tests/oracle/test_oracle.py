@@ -12,7 +12,7 @@ import identity
 from config import Config
 from semantics import Fold, Record, step
 
-VECTORS = json.loads((pathlib.Path(__file__).parents[1] / "data" / "vectors.json").read_text())
+VECTORS = json.loads((pathlib.Path(__file__).resolve().parents[1] / "data" / "vectors.json").read_text())
 
 T0 = 1_700_000_000_000
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
