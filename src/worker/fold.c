@@ -278,7 +278,8 @@ enum rcode fold_batch(struct worker *worker, struct batch *batch, struct err *er
     struct order *orders = worker->orders;
     for (size_t i = 0; i < count; i++)
         orders[i] = (struct order){key_prefix(worker->works[i].event.who), &worker->works[i]};
-    qsort(orders, count, sizeof(*orders), compare_orders);
+    if (count)
+        qsort(orders, count, sizeof(*orders), compare_orders);
     for (size_t from = 0, to; from < count; from = to) {
         for (to = from + 1; to < count && same_recipient(&orders[from], &orders[to]); to++)
             ;

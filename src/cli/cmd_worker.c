@@ -1,0 +1,301 @@
+/* rimbalzo worker: the engine threads of one process, from start to a clean end. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "cli/cli.h"
+#include "cli/deployment.h"
+#include "cli/settings.h"
+#include "kafka/kafka_port.h"
+#include "kafka/topics.h"
+#include "stream/engine.h"
+#include "worker/worker.h"
+
+#define START_RETRY_MS 2000
+#define PROGRESS_MS 10000
+#define OFFLINE_SHARE 2 /* local state older than this part of delete.retention.ms is rebuilt */
+
+struct options {
+    struct settings_options settings;
+    int threads; /* 0: as configured */
+};
+
+/* What all threads share: made before they start, read-only then. */
+struct shared {
+    const struct settings *settings;
+    struct deployment deployment;
+    struct topics_facts facts;
+};
+
+struct worker_thread {
+    const struct shared *shared;
+    int index;
+    pthread_t id;
+    struct port *port;
+    struct processor *worker;
+    struct engine *engine;
+    atomic_bool stop;
+    atomic_bool done;
+    struct err err; /* why it ended; OK: it was told to */
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct options *options = state->input;
+    char *end;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &options->settings;
+        return 0;
+    case 't':
+        options->threads = (int)strtol(arg, &end, 10);
+        if (*end || options->threads < 1 || options->threads > 256)
+            argp_error(state, "--threads takes a number from 1 to 256, not \"%s\"", arg);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static enum rcode open_port(struct worker_thread *thread, struct err *err)
+{
+    const struct shared *shared = thread->shared;
+    const struct deployment *deployment = &shared->deployment;
+    char instance[256], transactional_id[512];
+    snprintf(instance, sizeof(instance), "%s-%d", deployment->instance, thread->index);
+    snprintf(transactional_id, sizeof(transactional_id), "%s-%s", deployment->worker_group, instance);
+    struct kafka_port_options options = {.properties = deployment->properties,
+                                         .input = TOPIC_BOUNCES,
+                                         .certificate = TOPIC_RECIPIENTS,
+                                         .group = deployment->worker_group,
+                                         .instance = instance,
+                                         .transactional_id = transactional_id};
+    memcpy(options.topics, deployment->topics, sizeof(options.topics));
+    return kafka_port_new(&options, &thread->port, err);
+}
+
+static enum rcode open_worker(struct worker_thread *thread, struct err *err)
+{
+    const struct shared *shared = thread->shared;
+    const struct config *config = shared->settings->config;
+    struct worker_options options = {
+        .policies = &shared->settings->policies,
+        .rules = shared->settings->rules,
+        .codec = {.schemas_dir = config->schemas.dir},
+        .state_dir = config->state_dir,
+        .app = config->app,
+        .cluster_id = shared->facts.cluster_id,
+        .durability = config->store.durability == DURABILITY_DISK ? STORE_DISK : STORE_REBUILD,
+        .map_size_initial = (size_t)config->store.map_size_initial,
+        .offline_ms_max = shared->facts.delete_retention_ms / OFFLINE_SHARE,
+    };
+    memcpy(options.topic_names, shared->deployment.topics, sizeof(options.topic_names));
+    memcpy(options.partition_counts, shared->facts.partition_counts, sizeof(options.partition_counts));
+    return worker_new(&options, &thread->worker, err);
+}
+
+static enum rcode thread_open(struct worker_thread *thread, struct err *err)
+{
+    const struct config *config = thread->shared->settings->config;
+    enum rcode rc = open_port(thread, err);
+    if (rc == OK)
+        rc = open_worker(thread, err);
+    if (rc != OK)
+        return rc;
+    struct engine_options options = {
+        .port = thread->port,
+        .processor = thread->worker,
+        .thread = thread->index,
+        .batch_records_max = (size_t)config->worker.batch_records_max,
+        .batch_bytes_max = (size_t)config->worker.batch_bytes_max,
+        .commit_interval_ms = config->worker.commit_interval_ms,
+        .certificate_refresh_ms = config->worker.certificate_refresh_ms,
+        .rebuilds_max = config->worker.rebuilds_max,
+        .partition_count = thread->shared->facts.partition_counts[TOPIC_BOUNCES],
+    };
+    thread->engine = engine_new(&options);
+    return OK;
+}
+
+static void thread_close(struct worker_thread *thread)
+{
+    /* After losing its place to another process nothing local may look cleanly closed by this one. */
+    if (thread->err.code == E_INSTANCE_FENCED)
+        engine_abandon(thread->engine);
+    else
+        engine_free(thread->engine);
+    thread->engine = NULL;
+    worker_free(thread->worker);
+    if (thread->port)
+        thread->port->ops->free(thread->port);
+}
+
+static void *thread_main(void *context)
+{
+    struct worker_thread *thread = context;
+    enum rcode rc = OK;
+    while (rc == OK && !atomic_load(&thread->stop))
+        rc = engine_step(thread->engine, &thread->err);
+    if (rc == OK)
+        thread->err.code = OK;
+    else
+        log_error(rcode_name(rc), thread->err.text, LOG_I("thread", thread->index));
+    atomic_store(&thread->done, true);
+    return NULL;
+}
+
+/* The next signal within `ms`, or 0. SIGTERM, SIGINT and SIGHUP are blocked in every thread. */
+static int next_signal(const sigset_t *signals, int ms)
+{
+    struct timespec timeout = {ms / 1000, (long)(ms % 1000) * 1000000};
+    int number = sigtimedwait(signals, NULL, &timeout);
+    return number > 0 ? number : 0;
+}
+
+/* Waits until the broker answers and the topics are as they must be. Returns a signal's number, or 0. */
+static int check_start(struct shared *shared, const sigset_t *signals, struct err *err)
+{
+    const struct deployment *deployment = &shared->deployment;
+    for (;;) {
+        enum rcode rc = topics_check(deployment, &shared->facts, err);
+        if (rc == OK || rcode_disposition(rc) != DISPOSITION_RETRY) {
+            err->code = rc;
+            return 0;
+        }
+        log_warn(rcode_name(rc), err->text, LOG_I("retry_ms", START_RETRY_MS));
+        int number = next_signal(signals, START_RETRY_MS);
+        if (number)
+            return number;
+    }
+}
+
+static void log_progress(const struct worker_thread *threads, int count, int64_t ms, long long *last)
+{
+    long long records = 0, running = 0, restoring = 0, failed = 0, aborts = 0, rebuilds = 0;
+    for (int i = 0; i < count; i++) {
+        const struct engine_stats *stats = engine_stats(threads[i].engine);
+        records += atomic_load(&stats->records);
+        running += atomic_load(&stats->partitions_running);
+        restoring += atomic_load(&stats->partitions_restoring);
+        failed += atomic_load(&stats->partitions_failed);
+        aborts += atomic_load(&stats->aborts);
+        rebuilds += atomic_load(&stats->rebuilds);
+    }
+    log_info("progress", "records processed", LOG_I("records", records),
+             LOG_I("per_second", (records - *last) * 1000 / ms), LOG_I("running", running),
+             LOG_I("restoring", restoring), LOG_I("failed", failed), LOG_I("aborts", aborts),
+             LOG_I("rebuilds", rebuilds));
+    *last = records;
+}
+
+/* Until a signal asks to end or a thread cannot go on. Returns the signal's number, or 0. */
+static int supervise(struct worker_thread *threads, int count, const sigset_t *signals)
+{
+    int64_t reported = clock_monotonic_ms();
+    long long last = 0;
+    for (;;) {
+        int number = next_signal(signals, 200);
+        if (number)
+            return number;
+        for (int i = 0; i < count; i++)
+            if (atomic_load(&threads[i].done))
+                return 0;
+        int64_t now = clock_monotonic_ms();
+        if (now - reported >= PROGRESS_MS) {
+            log_progress(threads, count, now - reported, &last);
+            reported = now;
+        }
+    }
+}
+
+static int run_threads(struct worker_thread *threads, int count, const sigset_t *signals,
+                       struct err *err)
+{
+    int started = 0, number = 0;
+    enum rcode rc = OK;
+    for (int i = 0; rc == OK && i < count; i++)
+        rc = thread_open(&threads[i], err);
+    for (; rc == OK && started < count; started++)
+        if (pthread_create(&threads[started].id, NULL, thread_main, &threads[started]) != 0)
+            rc = err_errno(err, E_IO, "cannot start a thread");
+    if (rc == OK)
+        number = supervise(threads, count, signals);
+    for (int i = 0; i < started; i++) {
+        atomic_store(&threads[i].stop, true);
+        engine_stop(threads[i].engine);
+    }
+    for (int i = 0; i < started; i++) {
+        pthread_join(threads[i].id, NULL);
+        if (rc == OK && threads[i].err.code != OK) {
+            *err = threads[i].err;
+            rc = err->code;
+        }
+    }
+    for (int i = 0; i < count; i++)
+        thread_close(&threads[i]);
+    err->code = rc;
+    return number;
+}
+
+static int run_worker(struct shared *shared, int count)
+{
+    struct err err = {0};
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    log_info("starting", "rimbalzo worker " RIMBALZO_VERSION,
+             LOG_S("instance", shared->deployment.instance), LOG_I("threads", count));
+    int number = check_start(shared, &signals, &err);
+    if (!number && err.code == OK) {
+        struct worker_thread *threads = mem_zalloc((size_t)count * sizeof(*threads));
+        for (int i = 0; i < count; i++)
+            threads[i] = (struct worker_thread){.shared = shared, .index = i};
+        number = run_threads(threads, count, &signals, &err);
+        mem_free(threads);
+    }
+    if (err.code != OK)
+        return cli_fail(&err);
+    log_info("stopped", "ended by a signal, everything is committed", LOG_I("signal", number));
+    return EXIT_CODE_OK;
+}
+
+int cmd_worker(int argc, char **argv)
+{
+    static const struct argp_option argp_options[] = {
+        {"threads", 't', "N", 0, "engine threads (worker.threads)", 0}, {0}};
+    static const struct argp_child children[] = {{&settings_argp, 0, "Configuration:", 1}, {0}};
+    static const struct argp argp = {
+        argp_options, parse, NULL,
+        "Consumes the input topic and decides: state, retry commands, suppressions, notices.\v"
+        "Runs until SIGTERM or SIGINT, then commits, closes its state and ends with 0.",
+        children, NULL, NULL};
+    struct options options = {0};
+    struct err err = {0};
+    if (!failpoint_init()) {
+        fprintf(stderr, "rimbalzo: RIMBALZO_FAILPOINT names no failpoint\n");
+        return EXIT_CODE_USAGE;
+    }
+    argp_parse(&argp, argc, argv, 0, NULL, &options);
+    struct settings settings = {0};
+    if (settings_load(&options.settings, &settings, &err) != OK)
+        return cli_fail(&err);
+    settings_log(&settings);
+    struct shared shared = {.settings = &settings};
+    int code;
+    if (deployment_init(&shared.deployment, settings.config, &err) != OK)
+        code = cli_fail(&err);
+    else
+        code = run_worker(&shared, options.threads ? options.threads : settings.config->worker.threads);
+    deployment_deinit(&shared.deployment);
+    topics_facts_deinit(&shared.facts);
+    settings_deinit(&settings);
+    return code;
+}

@@ -1,0 +1,76 @@
+/*
+ * A simulated deployment: workers on the in-memory log with real stores, and the oracle that every scenario ends
+ * in. Everything follows from the seed; a failure prints it.
+ */
+#pragma once
+#include "stream/engine.h"
+#include "stream/memory_port.h"
+#include "worker/worker.h"
+
+#define SIM_NODES_MAX 4
+#define SIM_GROUP "rimbalzo-worker"
+
+struct sim_options {
+    uint64_t seed;
+    int32_t partitions;             /* of input and recipients */
+    int nodes;                      /* started at once */
+    int recipients;                 /* how many different addresses the generator uses */
+    int64_t marker_delay_max_ms;    /* see memory_port.h */
+    struct memory_chaos_rates chaos; /* of every op of every port; zero: none */
+    size_t map_size_initial;        /* 0: 1 MiB */
+    size_t batch_records_max;       /* 0: 200 */
+    int64_t certificate_refresh_ms; /* 0: an hour */
+};
+
+struct sim_node {
+    struct port *port; /* NULL: not running */
+    char dir[300];     /* its state directory */
+    struct processor *worker;
+    struct engine *engine;
+    enum rcode ended; /* why it stopped by itself */
+};
+
+struct sim {
+    struct sim_options options;
+    uint64_t random;
+    struct memory_cluster *cluster;
+    struct memory_chaos chaos;
+    struct policy_set policies;
+    struct rule_set *rules;
+    struct codec *codec;
+    char dir[256];
+    struct sim_node nodes[SIM_NODES_MAX];
+    int64_t event_time_ms; /* of the generator */
+    int64_t produced;
+};
+
+void sim_init(struct sim *sim, const struct sim_options *options);
+void sim_deinit(struct sim *sim);
+
+uint64_t sim_random(struct sim *sim, uint64_t below);
+
+/* Adversarial records: every class, any order of times, duplicates, poison, misrouted ones. */
+void sim_feed(struct sim *sim, int count);
+/* One bounce with status "4.2.1" (or as given) of `recipient` at `time_ms`. */
+void sim_feed_bounce(struct sim *sim, const char *recipient, const char *status, int64_t time_ms,
+                     const char *event_id);
+
+void sim_start(struct sim *sim, int node);
+void sim_stop(struct sim *sim, int node); /* SIGTERM */
+void sim_kill(struct sim *sim, int node); /* SIGKILL */
+void sim_wipe(struct sim *sim, int node); /* its state directory; not while it runs */
+
+/* One engine step of the node; a node that was killed by a fault or ended is cleaned up. */
+void sim_step(struct sim *sim, int node);
+void sim_step_all(struct sim *sim, int times);
+
+/* Steps all running nodes until they are idle and everything is committed; false after `steps`. */
+bool sim_drain(struct sim *sim, int steps);
+
+/* Faults stop; the nodes that do not run are started. */
+void sim_heal(struct sim *sim);
+
+/* The oracle: outputs and final states of a read_committed reader equal the sequential fold of the input, one
+ * record at a time from offset zero. Fails the cmocka test with the seed and the first difference. Returns how
+ * many outputs there were. `expect_failure`: returns -1 instead of failing when they differ. */
+int64_t sim_check(struct sim *sim, bool expect_failure);

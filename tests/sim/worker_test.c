@@ -1,0 +1,140 @@
+/*
+ * The worker on the in-memory log: kills, zombies, rebalances, lost answers, rewinds, wiped state; every scenario
+ * ends in the oracle (tests/lib/sim.h). RIMBALZO_TEST_SEED=n repeats one seed, RIMBALZO_TEST_SEEDS=n runs more.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "sim.h"
+
+#define DAY (86400000LL)
+#define T0 1700000000000LL
+
+static struct sim_options world(uint64_t seed)
+{
+    return (struct sim_options){.seed = seed, .partitions = 3, .nodes = 2, .recipients = 30};
+}
+
+static void drain_and_check(struct sim *sim)
+{
+    sim_heal(sim);
+    if (!sim_drain(sim, 20000))
+        fail_msg("seed %llu: does not come to rest", (unsigned long long)sim->options.seed);
+    sim_check(sim, false);
+}
+
+static int64_t count_records(struct sim *sim, enum topic topic)
+{
+    int64_t count = 0;
+    struct port_record record;
+    for (int32_t p = 0; p < sim->options.partitions; p++)
+        for (int64_t offset = 0; memory_read(sim->cluster, topic, p, &offset, &record);)
+            count++;
+    return count;
+}
+
+static void a_quiet_run_equals_the_fold(void **state)
+{
+    (void)state;
+    struct sim sim;
+    struct sim_options options = world(1);
+    sim_init(&sim, &options);
+    sim_feed(&sim, 3000);
+    assert_true(sim_drain(&sim, 5000));
+    assert_true(sim_check(&sim, false) > 500);
+    sim_deinit(&sim);
+}
+
+static void fifth_soft_bounce_suppresses_once(void **state)
+{
+    (void)state;
+    struct sim sim;
+    struct sim_options options = world(2);
+    static const int64_t days[] = {0, 1, 3, 6, 13};
+    sim_init(&sim, &options);
+    for (int i = 0; i < 5; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "e%d", i);
+        sim_feed_bounce(&sim, "a@example.org", "4.2.1", T0 + days[i] * DAY, id);
+        assert_true(sim_drain(&sim, 2000));
+        sim_kill(&sim, i % 2);
+    }
+    drain_and_check(&sim);
+    assert_int_equal(count_records(&sim, TOPIC_SUPPRESSIONS), 1);
+    assert_int_equal(count_records(&sim, TOPIC_DELAYED), 5); /* four SCHEDULE, one CANCEL */
+    assert_int_equal(count_records(&sim, TOPIC_NOTICES), 1);
+    sim_deinit(&sim);
+}
+
+/* Random feeding, kills, stops, wipes, stalls and rebalances over unreliable calls. */
+static void wild_world(uint64_t seed)
+{
+    struct sim sim;
+    struct sim_options options = world(seed);
+    options.nodes = 3;
+    options.partitions = 4;
+    options.marker_delay_max_ms = seed % 3 ? 500 : 0;
+    options.chaos = (struct memory_chaos_rates){.refuse = 3000, .lose = 3000, .kill = 2000};
+    options.certificate_refresh_ms = seed % 2 ? 3000 : 0;
+    sim_init(&sim, &options);
+    for (int round = 0; round < 120; round++) {
+        int node = (int)sim_random(&sim, 3);
+        switch (sim_random(&sim, 12)) {
+        case 0:
+            sim_kill(&sim, node);
+            break;
+        case 1:
+            sim_stop(&sim, node);
+            break;
+        case 2:
+            sim_kill(&sim, node);
+            sim_wipe(&sim, node);
+            break;
+        case 3:
+            memory_group_rebalance(sim.cluster, SIM_GROUP);
+            break;
+        case 4:
+            memory_cluster_advance(sim.cluster, (int64_t)sim_random(&sim, 60000));
+            break;
+        case 5:
+            memory_topic_compact(sim.cluster, TOPIC_RECIPIENTS,
+                                 (int32_t)sim_random(&sim, 4), false);
+            break;
+        default:
+            sim_start(&sim, node);
+            sim_feed(&sim, (int)sim_random(&sim, 120));
+            break;
+        }
+        sim_step_all(&sim, (int)sim_random(&sim, 6));
+    }
+    drain_and_check(&sim);
+    sim_deinit(&sim);
+}
+
+static void wild_worlds_equal_the_fold(void **state)
+{
+    (void)state;
+    const char *one = getenv("RIMBALZO_TEST_SEED"), *many = getenv("RIMBALZO_TEST_SEEDS");
+    if (one) {
+        wild_world(strtoull(one, NULL, 10));
+        return;
+    }
+    for (uint64_t seed = 1; seed <= (many ? strtoull(many, NULL, 10) : 60); seed++)
+        wild_world(seed);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_quiet_run_equals_the_fold),
+        cmocka_unit_test(fifth_soft_bounce_suppresses_once),
+        cmocka_unit_test(wild_worlds_equal_the_fold),
+    };
+    log_configure(getenv("RIMBALZO_TEST_LOG") ? LOG_DEBUG : LOG_ERROR, LOG_LOGFMT);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
