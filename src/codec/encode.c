@@ -104,7 +104,7 @@ static unsigned char *put_field(unsigned char *out, const struct field_spec *fie
     case TARGET_COUNT:
         break;
     }
-    assert(!"a target of the list");
+    assert(false && "a target of the list");
     return out;
 }
 

@@ -114,7 +114,7 @@ static enum verdict run_op(const struct plan *plan, const struct op *op, struct 
     case OP_UNION:
         break;
     }
-    assert(!"a union holds no union");
+    assert(false && "a union holds no union");
     return MALFORMED;
 }
 

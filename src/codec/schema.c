@@ -99,7 +99,7 @@ static bool write_start(const struct schema *schema, uint32_t index, bool *writt
     case SCHEMA_TYPE_COUNT:
         break;
     }
-    assert(!"a type of the list");
+    assert(false && "a type of the list");
     return false;
 }
 
