@@ -153,6 +153,7 @@ struct memory_fetch {
 struct memory_reader {
     enum topic topic;
     enum rcode truncated; /* its error for a position below the log start */
+    enum rcode beyond;    /* and for one beyond the high watermark */
     struct memory_fetch *fetches;
     int count;
     int turn; /* who is read first */
@@ -282,7 +283,8 @@ enum rcode memory_producer_abort(struct memory_port *self, struct err *err);
 void memory_producer_note(struct memory_port *self, enum memory_op op, enum rcode rc);
 
 /* memory_reader.c */
-void memory_reader_init(struct memory_reader *reader, enum topic topic, enum rcode truncated);
+void memory_reader_init(struct memory_reader *reader, enum topic topic, enum rcode truncated,
+                        enum rcode beyond);
 void memory_reader_deinit(struct memory_reader *reader);
 enum rcode memory_reader_assign(struct memory_port *self, struct memory_reader *reader,
                                 const struct port_position *positions, int count, struct err *err);

@@ -262,8 +262,10 @@ enum rcode memory_group_serve(struct memory_port *self, bool *ret_called, struct
     self->generation = group->generation;
     self->owned_first = member->first_partition;
     self->owned_count = member->partition_count;
-    call_listener(self, true, false);
-    *ret_called = true;
+    if (self->owned_count) {
+        call_listener(self, true, false);
+        *ret_called = true;
+    }
     return OK;
 }
 

@@ -148,7 +148,7 @@ static bool *find_superseded(const struct memory_cluster *cluster, const struct 
     }
     qsort(keyed, count, sizeof *keyed, compare_keys);
     for (size_t i = 0; i + 1 < count; i++) {
-        if (str_equal(keyed[i]->key, keyed[i + 1]->key))
+        if (str_compare(keyed[i]->key, keyed[i + 1]->key) == 0)
             superseded[keyed[i] - log->entries] = true;
     }
     mem_free(keyed);

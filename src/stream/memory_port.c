@@ -42,8 +42,9 @@ struct port *memory_port_new(struct memory_cluster *cluster,
     self->wall_offset_ms = options->wall_offset_ms;
     self->monotonic_offset_ms = options->monotonic_offset_ms;
     self->generation = -1;
-    memory_reader_init(&self->input, options->input, E_INPUT_TRUNCATED);
-    memory_reader_init(&self->restore, options->certificate, E_CHANGELOG_TRUNCATED);
+    memory_reader_init(&self->input, options->input, E_INPUT_TRUNCATED, E_TOPIC_RECREATED);
+    memory_reader_init(&self->restore, options->certificate, E_CHANGELOG_TRUNCATED,
+                       E_CHANGELOG_TRUNCATED);
     if (options->transactional_id)
         self->producer.coordinator = memory_coordinator_of(cluster, options->transactional_id);
     self->next = cluster->ports;

@@ -20,6 +20,9 @@
  * nobody else notices; if the one whose place it takes still lives, that one is fenced.
  * send_offsets() fails unless the member is known and its generation the group's.
  *
+ * Reading from a position that is not in the log: poll() reports it once and that partition stops
+ * until the next assign(); restore_poll() likewise, with E_CHANGELOG_TRUNCATED for both ends.
+ *
  * Time: wait() and a poll that finds nothing advance the clock, by what they were given; a call
  * that returns an error of DISPOSITION_RETRY by 10 ms, so that loops end. Nothing else does, but
  * memory_cluster_advance().
@@ -131,8 +134,7 @@ void memory_port_resume(struct port *port);
 
 bool memory_port_in_transaction(
     const struct port *port); /* between begin and the outcome, as the caller knows it */
-int32_t
-memory_port_generation(const struct port *port); /* of the last assigned(); -1: not a member */
+int32_t memory_port_generation(const struct port *port); /* it takes part in; -1: none */
 /* What the first call that broke the contract did wrong; NULL: none. */
 const char *memory_port_misuse(const struct port *port);
 

@@ -1,8 +1,9 @@
 #include "stream/memory_cluster.h"
 
-void memory_reader_init(struct memory_reader *reader, enum topic topic, enum rcode truncated)
+void memory_reader_init(struct memory_reader *reader, enum topic topic, enum rcode truncated,
+                        enum rcode beyond)
 {
-    *reader = (struct memory_reader){.topic = topic, .truncated = truncated};
+    *reader = (struct memory_reader){.topic = topic, .truncated = truncated, .beyond = beyond};
     arena_init(&reader->arena);
 }
 
@@ -61,7 +62,7 @@ static enum rcode check_range(const struct memory_reader *reader, const struct m
 {
     long long next = fetch->next;
     if (!log || fetch->next > log->end)
-        return err_set(err, E_TOPIC_RECREATED, "partition %d: position %lld, the log ends at %lld",
+        return err_set(err, reader->beyond, "partition %d: position %lld, the log ends at %lld",
                        (int)fetch->partition, next, log ? (long long)log->end : -1LL);
     if (fetch->next < log->start)
         return err_set(err, reader->truncated,
