@@ -8,7 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 # pylint: disable=wrong-import-position
-from kafka_harness import Producer, main, wait_until
+from kafka_harness import DeadlineExceeded, Producer, Worker, main, wait_until
 from kafka_read import Record, ToolError, end_offsets, latest_by_key
 
 LIB = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")
@@ -145,5 +145,66 @@ def children_end_with_their_test(s):
             wait_until(lambda pid=child: not is_running(pid), 10, f"the child to end after {how}")
 
 
+FAKE = """#!/usr/bin/env python3
+# Stands for the product: says what it was given, answers over HTTP, ends in three ways.
+import http.server, json, os, signal, sys
+config = json.load(open(sys.argv[sys.argv.index("-c") + 1]))
+print("arguments", sys.argv[1], *sys.argv[4:], flush=True)
+print("failpoint", os.environ["RIMBALZO_FAILPOINT"] or "none", flush=True)
+if os.environ["RIMBALZO_FAILPOINT"]:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        found = self.path in ("/readyz", "/metrics")
+        self.send_response(200 if found else 404)
+        self.end_headers()
+        self.wfile.write(b'# TYPE a counter\\na{p="0",q="x"} 2\\na{p="1",q="x"} 3\\nab 7\\n')
+
+    def log_message(self, *_):
+        pass
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+host, port = config["http"]["listen"].split(":")
+http.server.HTTPServer((host, int(port)), Answer).serve_forever()
+"""
+
+
+def workers_are_driven(s):
+    fake = os.path.join(s.dir, "fake")
+    with open(fake, "w", encoding="utf-8") as file:
+        file.write(FAKE)
+    os.chmod(fake, 0o755)
+    os.environ["RIMBALZO_BINARY"] = fake
+    worker = Worker(s.dir, "127.0.0.1:1", "w1", sets={"worker.threads": 2}, failpoint="after-produce:3",
+                    config={"kafka": {"session.timeout.ms": "9000"}})
+    s.workers.append(worker)
+    worker.start()
+    assert worker.wait_exit(30) == -signal.SIGKILL
+    assert worker.log_lines() == ["arguments worker --set worker.threads=2", "failpoint after-produce:3"]
+    worker.start(sets={"a.b": "c"})
+    worker.wait_ready()
+    assert worker.log_lines() == ["arguments worker --set worker.threads=2 --set a.b=c", "failpoint none"]
+    assert worker.config["kafka"] == {"bootstrap.servers": "127.0.0.1:1", "session.timeout.ms": "9000",
+                                      "heartbeat.interval.ms": "500"}
+    assert worker.http("/nothing")[0] == 404
+    assert (worker.metric("a"), worker.metric("a", p=1), worker.metric("ab"), worker.metric("b")) == (5, 3, 7, None)
+    worker.pause()
+    try:
+        worker.http("/readyz", timeout_s=0.3)
+        raise AssertionError("a stopped process answered")
+    except OSError:
+        pass
+    worker.resume()
+    worker.wait_ready()
+    assert worker.terminate() == 143
+    try:
+        wait_until(lambda: False, 30, "what never comes", alive=[worker])
+        raise AssertionError("the end of a process was not noticed")
+    except DeadlineExceeded as error:
+        assert "ended with 143" in str(error), error
+    del os.environ["RIMBALZO_BINARY"]
+
+
 if __name__ == "__main__":
-    main(children_end_with_their_test, the_broker_and_its_tools_work)
+    main(children_end_with_their_test, workers_are_driven, the_broker_and_its_tools_work)
