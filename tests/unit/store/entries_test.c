@@ -98,6 +98,23 @@ static void aborting_leaves_the_last_commit(void **state)
     assert_ok(f, store_verify(f->store, &f->err));
 }
 
+static void a_look_up_is_forgotten_with_its_transaction(void **state)
+{
+    struct fixture *f = *state;
+    open_store(f);
+    put_and_commit(f, "a@example.org", "one", 1);
+    assert_value(f, "a@example.org", "one");
+    store_abort(f->store);
+    put_and_commit(f, "a@example.org", "two", 2);
+    assert_value(f, "b@example.org", NULL);
+    commit(f, 3);
+    put_and_commit(f, "b@example.org", "b", 4);
+    assert_value(f, "a@example.org", "two");
+    store_abort(f->store);
+    assert_int_equal(store_meta(f->store)->entries, 2);
+    assert_ok(f, store_verify(f->store, &f->err));
+}
+
 static void positions_alone_can_be_committed(void **state)
 {
     struct fixture *f = *state;
@@ -249,6 +266,7 @@ int main(void)
         store_test(tenants_do_not_share_entries),
         store_test(digest_is_of_changelog_records),
         store_test(aborting_leaves_the_last_commit),
+        store_test(a_look_up_is_forgotten_with_its_transaction),
         store_test(positions_alone_can_be_committed),
         store_test(a_value_may_come_from_the_store_itself),
         store_test(a_recipient_without_domain_is_a_bug),
