@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "kafka/port_parts.h"
 
@@ -12,8 +11,10 @@
 enum rcode kafka_port_reader(struct kafka_port *self, struct scan **ret_reader, struct err *err)
 {
     if (!self->reader.client) {
-        enum rcode rc = scan_open(&self->reader, "reader", kafka_port_properties(self),
-                                  self->reader_group, err);
+        /* It never joins the group: the name only passes the access rules that the member passes.
+         */
+        enum rcode rc =
+            scan_open(&self->reader, "reader", kafka_port_properties(self), self->group, err);
         if (rc != OK)
             return rc;
     }
@@ -139,7 +140,6 @@ static void port_free(struct port *port)
     for (int i = 0; i < TOPIC_COUNT; i++)
         mem_free(self->topics[i]);
     mem_free(self->group);
-    mem_free(self->reader_group);
     mem_free(self->instance);
     mem_free(self->transactional_id);
     mem_free(self);
@@ -175,7 +175,6 @@ static const struct port_ops kafka_port_ops = {
 enum rcode kafka_port_new(const struct kafka_port_options *options, struct port **ret_port,
                           struct err *err)
 {
-    struct buf reader_group;
     struct kafka_port *self = mem_zalloc(sizeof(*self));
     int count = options->properties.count;
     self->port.ops = &kafka_port_ops;
@@ -190,11 +189,6 @@ enum rcode kafka_port_new(const struct kafka_port_options *options, struct port 
     for (int i = 0; i < TOPIC_COUNT; i++)
         self->topics[i] = mem_strdup(options->topics[i]);
     self->group = mem_strdup(options->group);
-    /* Never joined nor committed to; an access rule for the prefix covers it. */
-    buf_init(&reader_group);
-    buf_printf(&reader_group, "%s-reader", options->group);
-    self->reader_group = mem_strdup(reader_group.data);
-    buf_deinit(&reader_group);
     self->instance = options->instance ? mem_strdup(options->instance) : NULL;
     self->transactional_id = mem_strdup(options->transactional_id);
     enum rcode rc = member_open(self, err);

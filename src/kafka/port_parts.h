@@ -6,8 +6,9 @@
 #include "kafka/kafka_port.h"
 #include "kafka/scan.h"
 
-#define TROUBLES_MAX 64 /* partitions out of range that wait to be told; more wait in librdkafka   \
-                         */
+#define TROUBLES_MAX                                                                               \
+    64 /* partitions out of range that wait to be told; more wait in librdkafka                    \
+        */
 
 /* The consumer: a member of the group. */
 struct member {
@@ -46,7 +47,6 @@ struct kafka_port {
     int property_count;
     char *topics[TOPIC_COUNT];
     char *group;
-    char *reader_group;
     char *instance;
     char *transactional_id;
     struct member member;

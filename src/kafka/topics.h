@@ -1,0 +1,69 @@
+/*
+ * The topics of the pipeline as they must be (interfaces.md "Topics"), compared with those of a
+ * cluster. What is compared is the effective configuration: a topic's own settings over the
+ * broker's defaults.
+ */
+#pragma once
+#include <stdint.h>
+
+#include "kafka/property.h"
+#include "stream/port.h"
+
+struct topics_options {
+    struct kafka_properties properties;
+    const char *topics[TOPIC_COUNT]; /* names */
+    const char *group;               /* see reader.h */
+    int32_t partitions;              /* of topics to create */
+    int32_t replication;             /* likewise */
+    int64_t delay_longest_ms;        /* of any command; the delayed topic must keep a week more */
+    int64_t recipient_retention_ms;  /* the input must not be kept for as long; 0: not compared */
+};
+
+enum topics_change_kind {
+    TOPICS_CREATE,     /* `to`: number of partitions */
+    TOPICS_PARTITIONS, /* from, to: their number */
+    TOPICS_CONFIG,     /* setting, from, to */
+    TOPICS_FAULT,      /* cannot be mended by `apply`; the text says what to do */
+};
+
+#define TOPICS_VALUE_MAX 64
+
+/* One thing that is not as it must be. */
+struct topics_change {
+    enum topic topic;
+    enum topics_change_kind kind;
+    const char *setting; /* e.g. "cleanup.policy"; NULL unless TOPICS_CONFIG */
+    char from[TOPICS_VALUE_MAX];
+    char to[TOPICS_VALUE_MAX];
+    char text[512]; /* what is wrong, names included */
+};
+
+#define TOPICS_CHANGES_MAX 64
+
+struct topics_plan {
+    struct topics_change changes[TOPICS_CHANGES_MAX];
+    int count;
+};
+
+/* Compares. E_CONFIG: topics.replication exceeds the number of brokers; E_BROKER_UNREACHABLE,
+ * E_AUTH. Blocks for up to half a minute. */
+enum rcode topics_plan(const struct topics_options *options, struct topics_plan *ret_plan,
+                       struct err *err) WARN_UNUSED;
+
+/* Does all of a plan that is no fault, and waits until new topics have leaders. Safe to repeat. */
+enum rcode topics_apply(const struct topics_options *options, const struct topics_plan *plan,
+                        struct err *err) WARN_UNUSED;
+
+/* What a worker wants to know of its cluster before it starts. */
+struct topics_facts {
+    char *cluster_id;
+    int32_t partition_counts[TOPIC_COUNT];
+    int64_t delete_retention_ms; /* of the recipients topic: how long its tombstones stay */
+};
+
+void topics_facts_deinit(struct topics_facts *facts); /* of a filled or zeroed one */
+
+/* E_TOPICS with everything that is wrong and the command that mends it: for a worker at its start.
+ * `ret_facts` may be NULL. */
+enum rcode topics_check(const struct topics_options *options, struct topics_facts *ret_facts,
+                        struct err *err) WARN_UNUSED;
