@@ -72,25 +72,31 @@ bool reference_read(struct reference *reference, struct str body)
            avro_read(reference->reader, &rest, 1) != 0;
 }
 
+static void must(int failure)
+{
+    assert(!failure);
+}
+
 static void set_text(struct reference *reference, avro_value_t *value, struct str text)
 {
     struct str copy = arena_str(&reference->scratch, text.data ? text : STR(""));
-    assert(avro_value_set_string_len(value, (char *)(uintptr_t)copy.data, copy.len + 1) == 0);
+    must(avro_value_set_string_len(value, (char *)(uintptr_t)copy.data, copy.len + 1));
 }
 
 static void set_enum(avro_value_t *value, const struct enum_spec *spec, int number)
 {
     const char *name = number < 0 ? "UNKNOWN" : spec->names[number];
     int symbol = avro_schema_enum_get_by_name(avro_value_get_schema(value), name);
-    assert(symbol >= 0 && avro_value_set_enum(value, symbol) == 0);
+    assert(symbol >= 0);
+    must(avro_value_set_enum(value, symbol));
 }
 
 static void set_longs(avro_value_t *value, const int64_t *items, int count)
 {
     for (int i = 0; i < count; i++) {
         avro_value_t item;
-        assert(avro_value_append(value, &item, NULL) == 0);
-        assert(avro_value_set_long(&item, items[i]) == 0);
+        must(avro_value_append(value, &item, NULL));
+        must(avro_value_set_long(&item, items[i]));
     }
 }
 
@@ -99,7 +105,7 @@ static void set_map(struct reference *reference, avro_value_t *value, struct str
     if (raw.len == 0)
         return;
     avro_reader_memory_set_source(reference->reader, raw.data, (int64_t)raw.len);
-    assert(avro_value_read(reference->reader, value) == 0);
+    must(avro_value_read(reference->reader, value));
 }
 
 /* Null, as the C struct says it. */
@@ -129,10 +135,10 @@ static void set_field(struct reference *reference, avro_value_t *value,
         set_text(reference, value, uuid_str(at));
         return;
     case TARGET_INT:
-        assert(avro_value_set_int(value, *(const int32_t *)at) == 0);
+        must(avro_value_set_int(value, *(const int32_t *)at));
         return;
     case TARGET_LONG:
-        assert(avro_value_set_long(value, *(const int64_t *)at) == 0);
+        must(avro_value_set_long(value, *(const int64_t *)at));
         return;
     case TARGET_ENUM:
         set_enum(value, field->enumeration, *(const int *)at);
@@ -156,14 +162,14 @@ void reference_set(struct reference *reference, enum record_kind kind, const voi
     for (uint32_t i = 0; i < spec->field_count; i++) {
         const struct field_spec *field = &spec->fields[i];
         bool null = is_null(field, record);
-        avro_value_t value, branch;
-        assert(avro_value_get_by_index(&reference->value, i, &value, NULL) == 0);
+        avro_value_t value, branch = {0};
+        must(avro_value_get_by_index(&reference->value, i, &value, NULL));
         if (field->nullable) {
-            assert(avro_value_set_branch(&value, null ? 0 : 1, &branch) == 0);
+            must(avro_value_set_branch(&value, null ? 0 : 1, &branch));
             value = branch;
         }
         if (null)
-            assert(avro_value_set_null(&value) == 0);
+            must(avro_value_set_null(&value));
         else
             set_field(reference, &value, field, record);
     }
@@ -172,10 +178,10 @@ void reference_set(struct reference *reference, enum record_kind kind, const voi
 void reference_write(struct reference *reference, struct buf *out)
 {
     size_t size = 0;
-    assert(avro_value_sizeof(&reference->value, &size) == 0);
+    must(avro_value_sizeof(&reference->value, &size));
     buf_reserve(out, size);
     avro_writer_memory_set_dest(reference->writer, out->data + out->len, (int64_t)size);
-    assert(avro_value_write(reference->writer, &reference->value) == 0);
+    must(avro_value_write(reference->writer, &reference->value));
     out->len += (size_t)avro_writer_tell(reference->writer);
 }
 
