@@ -32,9 +32,17 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-static bool is_control(char c)
+/* Blanks and the control characters of Unicode (category Cc): C0, DEL, C1. */
+static bool has_blank_or_control(struct str text)
 {
-    return (unsigned char)c < 0x20 || c == 0x7f;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        if (c <= 0x20 || c == 0x7f)
+            return true;
+        if (c == 0xc2 && i + 1 < text.len && ((unsigned char)text.data[i + 1] & 0xe0) == 0x80)
+            return true;
+    }
+    return false;
 }
 
 static bool is_ascii(struct str text)
@@ -134,19 +142,24 @@ static bool idna_label(struct str label, char ret_label[LABEL_MAX + 1], size_t *
     if (fits) {
         for (size_t i = 0; i < len; i++)
             ret_label[i] = ascii_lower((char)mapped[i]);
-        ret_label[len] = '\0';
         *ret_len = len;
     }
     idn2_free(mapped);
     return fits;
 }
 
-/* An A-label is one that IDNA decodes, accepts and encodes to the same octets (RFC 5891 5.4). */
-static bool is_a_label(struct str label)
+/*
+ * Valid as IDNA 2008 has it for registration (RFC 5891 4.2): decodes, encodes to the same octets,
+ * and passes every rule of context, which lookup leaves out.
+ */
+static bool is_a_label(const char *label)
 {
-    char again[LABEL_MAX + 1];
-    size_t len;
-    return idna_label(label, again, &len) && str_equal(label, (struct str){again, len});
+    uint8_t *registered = NULL;
+    if (idn2_register_u8(NULL, (const uint8_t *)label, &registered, 0) != IDN2_OK)
+        return false;
+    bool same = strcmp((char *)registered, label) == 0;
+    idn2_free(registered);
+    return same;
 }
 
 /* Octets of the full stop at the start of `text`: "." or what UTS 46 maps to it (U+3002, U+FF0E,
@@ -175,13 +188,14 @@ static enum rcode add_label(struct str label, char ret_label[LABEL_MAX + 1], siz
             ret_label[i] = ascii_lower(label.data[i]);
         *ret_len = label.len;
     } else if (!idna_label(label, ret_label, ret_len)) {
-        return reject(err, "domain refused by IDNA");
+        return reject(err, "domain label");
     }
     struct str canonical = {ret_label, *ret_len};
     if (!is_label(canonical))
         return reject(err, "domain label");
-    if (has_ace_prefix(canonical) && !is_a_label(canonical))
-        return reject(err, "domain refused by IDNA");
+    ret_label[*ret_len] = '\0';
+    if (has_ace_prefix(canonical) && !is_a_label(ret_label))
+        return reject(err, "domain label");
     return OK;
 }
 
@@ -219,12 +233,11 @@ enum rcode address_canonical(struct str text, bool preserve_local_part,
                              char ret_text[RECIPIENT_MAX + 1], size_t *ret_len, struct err *err)
 {
     text = trim(text);
+    if (has_blank_or_control(text))
+        return reject(err, "blank or control character");
     const char *at = text.len ? memrchr(text.data, '@', text.len) : NULL;
     if (!at || at == text.data || at == text.data + text.len - 1)
         return reject(err, "no local part or no domain");
-    for (size_t i = 0; i < text.len; i++)
-        if (is_blank(text.data[i]) || is_control(text.data[i]))
-            return reject(err, "blank or control character");
     if (!is_ascii(text) && !is_utf8(text))
         return reject(err, "broken UTF-8");
     struct str local = {text.data, (size_t)(at - text.data)};
