@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/utf8.h"
 
 static struct {
     enum log_level level;
@@ -19,19 +20,23 @@ void log_configure(enum log_level level, enum log_format format)
     settings.format = format;
 }
 
+/* Valid UTF-8 and no control characters, whatever the text: one line stays one line, and JSON stays JSON. */
 static void append_quoted(struct buf *buf, struct str text)
 {
     buf_append(buf, "\"", 1);
-    for (size_t i = 0; i < text.len; i++) {
+    for (size_t i = 0, len; i < text.len; i += len ? len : 1) {
         unsigned char c = (unsigned char)text.data[i];
-        if (c == '"' || c == '\\')
+        len = utf8_len(text, i);
+        if (len == 0)
+            buf_append(buf, "\\ufffd", 6);
+        else if (c == '"' || c == '\\')
             buf_printf(buf, "\\%c", c);
         else if (c == '\n')
             buf_append(buf, "\\n", 2);
         else if (c < 0x20 || c == 0x7f)
             buf_printf(buf, "\\u%04x", c);
         else
-            buf_append(buf, &c, 1);
+            buf_append(buf, text.data + i, len);
     }
     buf_append(buf, "\"", 1);
 }
@@ -41,7 +46,7 @@ static bool plain(struct str text)
     for (size_t i = 0; i < text.len; i++) {
         char c = text.data[i];
         bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!word && !strchr("._:/@+-", c))
+        if (!word && (c == '\0' || !strchr("._:/@+-", c)))
             return false;
     }
     return text.len > 0;

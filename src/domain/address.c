@@ -2,7 +2,7 @@
 
 #include <idn2.h>
 
-#include "domain/utf8.h"
+#include "base/utf8.h"
 
 /*
  * The rules of a recipient, a subset of RFC 5321 4.1.2 that leaves every accepted address

@@ -1,7 +1,7 @@
 #include "domain/normalise.h"
 
+#include "base/utf8.h"
 #include "domain/status.h"
-#include "domain/utf8.h"
 
 #define TYPE_MAX 40          /* octets of a diagnostic type that are looked at */
 #define INTRODUCTION_MAX 400 /* a host name, an address and the words around them */
