@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "domain/utf8.h"
+#include "base/utf8.h"
 
 /* An open record, array or map. */
 struct level {
