@@ -210,7 +210,7 @@ static enum rcode add_domain(struct str domain, char *ret_domain, size_t *ret_le
             continue;
         }
         char label[LABEL_MAX + 1];
-        size_t len;
+        size_t len = 0;
         enum rcode rc = add_label((struct str){domain.data + start, i - start}, label, &len, err);
         if (rc != OK)
             return rc;
