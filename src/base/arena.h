@@ -32,7 +32,7 @@ struct str arena_str(struct arena *arena, struct str text);
 
 /* printf into the arena. */
 struct str arena_printf(struct arena *arena, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+    __attribute__((format(printf, 2, 3), nonnull(2)));
 
 /* malloc and friends that end the process instead of returning NULL: the only ones used outside base. */
 void *mem_alloc(size_t size);

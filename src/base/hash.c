@@ -54,32 +54,54 @@ static uint32_t rotl(uint32_t x, int n)
     return x << n | x >> (32 - n);
 }
 
+/* Word `i` of the message schedule, which lives in a ring of 16. */
+static inline uint32_t sha1_word(uint32_t w[16], int i)
+{
+    uint32_t word = w[(i + 13) & 15] ^ w[(i + 8) & 15] ^ w[(i + 2) & 15] ^ w[i & 15];
+    return w[i & 15] = rotl(word, 1);
+}
+
+#define CHOOSE(b, c, d) ((d) ^ ((b) & ((c) ^ (d))))
+#define PARITY(b, c, d) ((b) ^ (c) ^ (d))
+#define MAJORITY(b, c, d) (((b) & (c)) | ((d) & ((b) | (c))))
+
+/* One round; the roles of the five variables go round instead of their values. */
+#define ROUND(a, b, c, d, e, f, k, word)                                                           \
+    do {                                                                                           \
+        (e) += rotl((a), 5) + f((b), (c), (d)) + (k) + (word);                                     \
+        (b) = rotl((b), 30);                                                                       \
+    } while (0)
+#define FIVE_ROUNDS(f, k, word, i)                                                                 \
+    do {                                                                                           \
+        ROUND(a, b, c, d, e, f, k, word(i));                                                       \
+        ROUND(e, a, b, c, d, f, k, word((i) + 1));                                                 \
+        ROUND(d, e, a, b, c, f, k, word((i) + 2));                                                 \
+        ROUND(c, d, e, a, b, f, k, word((i) + 3));                                                 \
+        ROUND(b, c, d, e, a, f, k, word((i) + 4));                                                 \
+    } while (0)
+#define LOADED(i) w[i]
+#define EXPANDED(i) sha1_word(w, i)
+
 static void sha1_block(uint32_t state[5], const unsigned char *block)
 {
-    uint32_t w[80];
+    uint32_t w[16];
+    uint32_t a = state[0], b = state[1], c = state[2], d = state[3], e = state[4];
     for (int i = 0; i < 16; i++)
         w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 |
                (uint32_t)block[4 * i + 2] << 8 | block[4 * i + 3];
-    for (int i = 16; i < 80; i++)
-        w[i] = rotl(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
-    uint32_t a = state[0], b = state[1], c = state[2], d = state[3], e = state[4];
-    for (int i = 0; i < 80; i++) {
-        uint32_t f, k;
-        if (i < 20)
-            f = (b & c) | (~b & d), k = 0x5a827999;
-        else if (i < 40)
-            f = b ^ c ^ d, k = 0x6ed9eba1;
-        else if (i < 60)
-            f = (b & c) | (b & d) | (c & d), k = 0x8f1bbcdc;
-        else
-            f = b ^ c ^ d, k = 0xca62c1d6;
-        uint32_t next = rotl(a, 5) + f + e + k + w[i];
-        e = d;
-        d = c;
-        c = rotl(b, 30);
-        b = a;
-        a = next;
-    }
+    for (int i = 0; i < 15; i += 5)
+        FIVE_ROUNDS(CHOOSE, 0x5a827999, LOADED, i);
+    ROUND(a, b, c, d, e, CHOOSE, 0x5a827999, LOADED(15));
+    ROUND(e, a, b, c, d, CHOOSE, 0x5a827999, EXPANDED(16));
+    ROUND(d, e, a, b, c, CHOOSE, 0x5a827999, EXPANDED(17));
+    ROUND(c, d, e, a, b, CHOOSE, 0x5a827999, EXPANDED(18));
+    ROUND(b, c, d, e, a, CHOOSE, 0x5a827999, EXPANDED(19));
+    for (int i = 20; i < 40; i += 5)
+        FIVE_ROUNDS(PARITY, 0x6ed9eba1, EXPANDED, i);
+    for (int i = 40; i < 60; i += 5)
+        FIVE_ROUNDS(MAJORITY, 0x8f1bbcdc, EXPANDED, i);
+    for (int i = 60; i < 80; i += 5)
+        FIVE_ROUNDS(PARITY, 0xca62c1d6, EXPANDED, i);
     state[0] += a;
     state[1] += b;
     state[2] += c;

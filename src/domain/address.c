@@ -235,7 +235,7 @@ enum rcode address_canonical(struct str text, bool preserve_local_part,
     text = trim(text);
     if (has_blank_or_control(text))
         return reject(err, "blank or control character");
-    const char *at = text.len ? memrchr(text.data, '@', text.len) : NULL;
+    const char *at = text.data ? memrchr(text.data, '@', text.len) : NULL;
     if (!at || at == text.data || at == text.data + text.len - 1)
         return reject(err, "no local part or no domain");
     if (!is_ascii(text) && !is_utf8(text))
@@ -261,7 +261,7 @@ enum rcode address_canonical(struct str text, bool preserve_local_part,
 
 struct str recipient_domain(struct str recipient)
 {
-    const char *at = recipient.len ? memrchr(recipient.data, '@', recipient.len) : NULL;
+    const char *at = recipient.data ? memrchr(recipient.data, '@', recipient.len) : NULL;
     if (!at)
         return (struct str){"", 0};
     return (struct str){at + 1, (size_t)(recipient.data + recipient.len - at - 1)};

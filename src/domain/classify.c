@@ -8,7 +8,8 @@
 #include "domain/codes.h"
 #include "domain/rules.h"
 
-#define CACHE_SIZE 1024   /* entries, a power of two */
+#define CACHE_SETS 256 /* a power of two */
+#define CACHE_WAYS 4
 #define CACHE_KEY_MAX 448 /* octets of all facts; longer ones are not cached */
 
 struct cache_entry {
@@ -18,11 +19,16 @@ struct cache_entry {
     char key[CACHE_KEY_MAX];
 };
 
+struct cache_set {
+    struct cache_entry entries[CACHE_WAYS];
+    unsigned next; /* to be replaced */
+};
+
 struct classifier {
     const struct rule_set *rules;
     struct matcher matcher;
     struct subject subject;
-    struct cache_entry cache[CACHE_SIZE];
+    struct cache_set cache[CACHE_SETS];
 };
 
 struct classifier *classifier_new(const struct rule_set *rules)
@@ -103,6 +109,17 @@ static struct verdict decide(struct classifier *classifier, const struct bounce_
     return rule ? rule->verdict : verdict_of_codes(&classifier->subject);
 }
 
+static struct cache_entry *find_entry(struct cache_set *set, uint64_t hash, const char *key,
+                                      size_t len)
+{
+    for (int i = 0; i < CACHE_WAYS; i++) {
+        struct cache_entry *entry = &set->entries[i];
+        if (entry->hash == hash && entry->key_len == len && memcmp(entry->key, key, len) == 0)
+            return entry;
+    }
+    return NULL;
+}
+
 void classify(struct classifier *classifier, const struct bounce_facts *facts,
               struct verdict *ret_verdict)
 {
@@ -113,8 +130,10 @@ void classify(struct classifier *classifier, const struct bounce_facts *facts,
         return;
     }
     uint64_t hash = hash_xxh3(key, len);
-    struct cache_entry *entry = &classifier->cache[hash & (CACHE_SIZE - 1)];
-    if (entry->key_len != len || entry->hash != hash || memcmp(entry->key, key, len) != 0) {
+    struct cache_set *set = &classifier->cache[hash & (CACHE_SETS - 1)];
+    struct cache_entry *entry = find_entry(set, hash, key, len);
+    if (!entry) {
+        entry = &set->entries[set->next++ % CACHE_WAYS];
         entry->verdict = decide(classifier, facts);
         entry->hash = hash;
         entry->key_len = len;

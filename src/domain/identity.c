@@ -39,7 +39,7 @@ bool identity_of_key(struct str key, struct identity *ret_who)
         if (!tenant.len || !tenant_valid(tenant) || !recipient.len)
             return false;
     }
-    const char *at = recipient.len ? memrchr(recipient.data, '@', recipient.len) : NULL;
+    const char *at = recipient.data ? memrchr(recipient.data, '@', recipient.len) : NULL;
     if (!at || at == recipient.data || at == recipient.data + recipient.len - 1)
         return false;
     size_t local_len = (size_t)(at - recipient.data);
