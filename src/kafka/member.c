@@ -9,6 +9,11 @@
  * delivered after.
  * - What a poll had taken when a rebalance was served within it is thrown away: the listener may
  * just have committed up to a place before it.
+ * - librdkafka forgets its member id when its session times out (no broker for that long), yet goes
+ * on sending heartbeats until the application has served the rebalance. If a broker gets one before
+ * that, it answers that the static member is fenced, which is fatal. Nobody has taken our place
+ * then: the consumer is replaced by a new one, its partitions are lost. With a member id it is
+ * true, and the process must end.
  * - An out-of-range error passes the barrier. It is believed only at or beyond the next offset
  * expected.
  */
@@ -19,6 +24,7 @@
 #include "kafka/port_parts.h"
 
 #define TROUBLE_INTERVAL_MS 5000
+#define REPLACE_DEADLINE_MS 1000
 
 static const struct kafka_property member_defaults[] = {
     {"client.id", "rimbalzo"},
@@ -190,19 +196,47 @@ void member_close(struct kafka_port *self, int deadline_ms)
 
 /* --- poll --- */
 
+/* Whether librdkafka has given its membership up by itself. */
+static bool has_member_id(struct member *member)
+{
+    char *id = rd_kafka_memberid(member->client->handle);
+    bool has = id && *id;
+    if (id)
+        rd_kafka_mem_free(member->client->handle, id);
+    return has;
+}
+
 static enum rcode fatal_error(struct kafka_port *self, struct err *err)
 {
+    struct member *member = &self->member;
     char text[512];
-    rd_kafka_resp_err_t code =
-        rd_kafka_fatal_error(self->member.client->handle, text, sizeof(text));
+    rd_kafka_resp_err_t code = rd_kafka_fatal_error(member->client->handle, text, sizeof(text));
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return OK;
-    if (code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID)
+    if (code != RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID)
+        return err_set(err, client_rcode(code, E_BUG), "the consumer cannot go on: %s", text);
+    if (has_member_id(member))
         return err_set(err, E_INSTANCE_FENCED,
                        "another process joined group %s as instance %s: its place is taken, or "
                        "`instance` is configured twice",
                        self->group, self->instance ? self->instance : "");
-    return err_set(err, client_rcode(code, E_BUG), "the consumer cannot go on: %s", text);
+    member->condemned = true;
+    revoke(self, true);
+    return err_set(
+        err, E_LOG_RETRIABLE,
+        "the session with group %s ended, no broker answered for too long; joining again",
+        self->group);
+}
+
+/* Replaces a condemned consumer. Records keep it alive. */
+static enum rcode replace(struct kafka_port *self, int timeout_ms, struct err *err)
+{
+    if (self->member.fetched.count) {
+        self->port.ops->wait(&self->port, timeout_ms < 50 ? timeout_ms : 50);
+        return err_set(err, E_LOG_RETRIABLE, "records of the last session are still held");
+    }
+    member_close(self, REPLACE_DEADLINE_MS);
+    return member_open(self, err);
 }
 
 /* Which way the position is out of range. */
@@ -255,6 +289,11 @@ enum rcode member_poll(struct port *port, int timeout_ms, size_t max,
     struct member *member = &self->member;
     *ret_count = 0;
     *ret_partition = -1;
+    if (member->condemned) {
+        enum rcode rc = replace(self, timeout_ms, err);
+        if (rc != OK)
+            return rc;
+    }
     if (!member->subscribed) {
         enum rcode rc = member_subscribe(self, err);
         if (rc != OK)
@@ -274,8 +313,10 @@ enum rcode member_poll(struct port *port, int timeout_ms, size_t max,
         count = 0;
     }
     enum rcode rc = fatal_error(self, err);
-    if (rc != OK)
+    if (rc != OK) {
+        fetched_drop_last(&member->fetched);
         return rc;
+    }
     if (count) {
         fetched_records(&member->fetched, ret_records);
         *ret_count = count;
