@@ -96,7 +96,7 @@ def main():
     parser.add_argument("program")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=2500, help="events of a round")
-    parser.add_argument("--rounds", type=int, default=24)
+    parser.add_argument("--rounds", type=int, default=42)
     arguments = parser.parse_args()
     total = 0
     for number in range(arguments.rounds):
