@@ -84,7 +84,7 @@ enum rcode store_get(struct store *store, struct identity who, struct str *ret_v
                      struct err *err)
 {
     assert(store->txn);
-    MDB_val data;
+    MDB_val data = {0, NULL};
     enum rcode rc = locate(store, who, &data, err);
     if (rc != OK)
         return rc;
@@ -187,7 +187,7 @@ enum rcode store_scan(struct store *store, struct store_cursor *cursor, size_t m
     for (size_t n = 0; mdb_rc == 0 && n < max; n++) {
         char recipient[RECIPIENT_MAX];
         struct identity who;
-        uint64_t hash;
+        uint64_t hash = 0;
         rc = check_entry(store, key, data, recipient, &who, &hash, err);
         if (rc == OK)
             rc = visit(context, who, value_of(data), err);
@@ -214,7 +214,7 @@ static enum rcode recompute(const struct store *store, MDB_cursor *mdb, uint64_t
     while ((mdb_rc = mdb_cursor_get(mdb, &key, &data, MDB_NEXT)) == 0) {
         char recipient[RECIPIENT_MAX];
         struct identity who;
-        uint64_t hash;
+        uint64_t hash = 0;
         enum rcode rc = check_entry(store, key, data, recipient, &who, &hash, err);
         if (rc != OK)
             return rc;
