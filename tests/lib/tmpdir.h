@@ -1,4 +1,4 @@
-/* Temporary directories of tests, under $TMPDIR or /tmp. Failure ends the program with a message. */
+/* Temporary directories of tests, under $TMPDIR or /tmp. Failure ends the program with a message */
 #pragma once
 
 #define TMPDIR_PATH_MAX 256
