@@ -110,14 +110,14 @@ static enum op_code mismatch_unless(bool fits, enum op_code code)
 static enum op_code op_code_for(const struct compiler *compiler, const struct schema_node *node,
                                 const struct field_spec *field)
 {
-    bool text = node->type == SCHEMA_STRING || node->type == SCHEMA_BYTES;
     if (node->type == SCHEMA_NULL)
         return mismatch_unless(field->nullable, OP_NULL);
     switch (field->target) {
     case TARGET_STR:
-        return mismatch_unless(text, OP_STR);
+        return node->type == SCHEMA_BYTES ? OP_BYTES
+                                          : mismatch_unless(node->type == SCHEMA_STRING, OP_STR);
     case TARGET_UUID:
-        return mismatch_unless(text, OP_UUID);
+        return mismatch_unless(node->type == SCHEMA_STRING, OP_UUID);
     case TARGET_INT:
         return mismatch_unless(node->type == SCHEMA_INT, OP_INT);
     case TARGET_LONG:
@@ -133,8 +133,7 @@ static enum op_code op_code_for(const struct compiler *compiler, const struct sc
                                OP_LONGS);
     case TARGET_MAP:
         return mismatch_unless(node->type == SCHEMA_MAP &&
-                                   (item_of(compiler->writer, node)->type == SCHEMA_STRING ||
-                                    item_of(compiler->writer, node)->type == SCHEMA_BYTES),
+                                   item_of(compiler->writer, node)->type == SCHEMA_STRING,
                                OP_MAP);
     case TARGET_COUNT:
         break;

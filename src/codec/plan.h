@@ -5,10 +5,10 @@
  * look-up of names.
  *
  * Fields of the writer that the reader lacks are skipped, whatever their type. Fields the writer
- * lacks get the reader's default. int widens to long, bytes and string are one, T and ["null", T]
- * read each other, enums go by symbol. Where the two do not agree the field is skipped and the
- * record is E_INVALID_FIELD, but only after the rest proved well-formed: a record that is both
- * malformed and invalid is malformed.
+ * lacks get the reader's default. int widens to long, bytes that are UTF-8 make a string, T and
+ * ["null", T] read each other, enums go by symbol. Where the two do not agree the field is skipped
+ * and the record is E_INVALID_FIELD, but only after the rest proved well-formed: a record that is
+ * both malformed and invalid is malformed.
  */
 #pragma once
 #include "codec/fields.h"
@@ -16,6 +16,7 @@
 
 enum op_code {
     OP_STR,
+    OP_BYTES, /* to a string */
     OP_UUID,
     OP_INT,
     OP_LONG,

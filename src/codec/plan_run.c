@@ -56,7 +56,7 @@ static enum verdict read_enum(const struct plan *plan, const struct op *op, stru
 static enum verdict read_uuid(struct wire *in, struct uuid_text *ret_uuid)
 {
     struct str text;
-    if (!wire_str(in, &text))
+    if (!wire_text(in, &text))
         return MALFORMED;
     if (text.len != UUID_TEXT_SIZE)
         return INVALID;
@@ -86,7 +86,11 @@ static enum verdict run_op(const struct plan *plan, const struct op *op, struct 
     int32_t number;
     switch ((enum op_code)op->code) {
     case OP_STR:
-        return when(wire_str(in, at));
+        return when(wire_text(in, at));
+    case OP_BYTES:
+        if (!wire_str(in, at))
+            return MALFORMED;
+        return wire_is_utf8(*(const struct str *)at) ? FINE : INVALID;
     case OP_UUID:
         return read_uuid(in, at);
     case OP_INT:

@@ -23,7 +23,7 @@ struct inside {
 struct walk {
     const struct schema *schema;
     struct wire *in;
-    bool all; /* values without octets, too */
+    bool json; /* values without octets, too, and strings that are not UTF-8 */
 };
 
 /* Opens the next block of an array or map; 0 items mean the end. */
@@ -50,8 +50,8 @@ static bool next_inside(const struct walk *walk, struct level *level, struct ins
     const struct schema_node *node = level->node;
     *ret_inside = (struct inside){.more = true};
     if (node->type == SCHEMA_RECORD) {
-        ret_inside->more = level->next < (walk->all ? node->count : node->solid_count);
-        if (ret_inside->more && walk->all)
+        ret_inside->more = level->next < (walk->json ? node->count : node->solid_count);
+        if (ret_inside->more && walk->json)
             ret_inside->node = schema->members[node->first + level->next++].node;
         else if (ret_inside->more)
             ret_inside->node = schema->solids[node->solid_first + level->next++];
@@ -66,12 +66,15 @@ static bool next_inside(const struct walk *walk, struct level *level, struct ins
     }
     level->items--;
     ret_inside->node = schema->members[node->first].node;
-    return node->type != SCHEMA_MAP || wire_str(walk->in, &ret_inside->key);
+    if (node->type != SCHEMA_MAP)
+        return true;
+    return walk->json ? wire_str(walk->in, &ret_inside->key)
+                      : wire_text(walk->in, &ret_inside->key);
 }
 
 /* Reads a value without members, or the index of a union's branch; the rest is left to a level. */
 static bool skip_flat(const struct schema *schema, const struct schema_node *node, struct wire *in,
-                      uint32_t *ret_branch)
+                      bool lenient, uint32_t *ret_branch)
 {
     struct str text;
     int64_t number;
@@ -91,8 +94,9 @@ static bool skip_flat(const struct schema *schema, const struct schema_node *nod
     case SCHEMA_DOUBLE:
         return wire_skip(in, 8);
     case SCHEMA_BYTES:
-    case SCHEMA_STRING:
         return wire_str(in, &text);
+    case SCHEMA_STRING:
+        return lenient ? wire_str(in, &text) : wire_text(in, &text);
     case SCHEMA_ENUM:
         return wire_index(in, node->count, &index);
     case SCHEMA_FIXED:
@@ -124,7 +128,7 @@ bool walk_skip(const struct schema *schema, uint32_t index, struct wire *in)
     for (;;) {
         const struct schema_node *node = &schema->nodes[index];
         uint32_t branch = UINT32_MAX;
-        if (!skip_flat(schema, node, in, &branch))
+        if (!skip_flat(schema, node, in, false, &branch))
             return false;
         if (branch != UINT32_MAX) {
             index = branch;
@@ -280,7 +284,7 @@ static void put_between(const struct schema *schema, struct level *level,
 
 bool walk_json(const struct schema *schema, uint32_t index, struct wire *in, struct buf *out)
 {
-    const struct walk walk = {.schema = schema, .in = in, .all = true};
+    const struct walk walk = {.schema = schema, .in = in, .json = true};
     const size_t start = out->len;
     struct level levels[WALK_DEPTH_MAX];
     int depth = 0;
@@ -288,7 +292,7 @@ bool walk_json(const struct schema *schema, uint32_t index, struct wire *in, str
         const struct schema_node *node = &schema->nodes[index];
         struct wire value = *in;
         uint32_t branch = UINT32_MAX;
-        if (!skip_flat(schema, node, in, &branch) || out->len - start > WALK_JSON_MAX)
+        if (!skip_flat(schema, node, in, true, &branch) || out->len - start > WALK_JSON_MAX)
             return false;
         if (branch != UINT32_MAX) {
             index = branch;

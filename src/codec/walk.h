@@ -12,7 +12,8 @@
 #define WALK_EMPTY_ITEMS_MAX 64          /* items without octets (array of null) in one array */
 #define WALK_JSON_MAX (16 * 1024 * 1024) /* octets of JSON made from one value */
 
-/* Moves past one value. False: the octets are no value of that type. */
+/* Moves past one value. False: the octets are no value of that type (a string that is not UTF-8 is
+ * none). */
 bool walk_skip(const struct schema *schema, uint32_t node, struct wire *in);
 
 /* Appends one value as one line of JSON, without line feed. False: no value of that type, or its

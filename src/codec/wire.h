@@ -2,8 +2,8 @@
  * Avro's binary encoding, octet by octet, within bounds. Nothing here allocates or believes a
  * length: every read returns false at the end of the octets, leaving `next` anywhere.
  *
- * Stricter than Avro asks: a varint has at most 10 octets and fits 64 bits; a boolean is 0 or 1; a
- * block that gives its size in octets has exactly that size.
+ * As Avro asks, a string is UTF-8. Stricter than it asks: a varint has at most 10 octets and fits
+ * 64 bits; a boolean is 0 or 1; a block that gives its size in octets has exactly that size.
  */
 #pragma once
 #include <endian.h>
@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "base/str.h"
+#include "base/utf8.h"
 
 #define WIRE_LONG_MAX 10 /* octets of the longest varint */
 
@@ -115,7 +115,7 @@ static inline bool wire_skip(struct wire *in, size_t len)
     return true;
 }
 
-/* A string or bytes; the span points into the octets. */
+/* Bytes, or a string taken as such; the span points into the octets. */
 static inline bool wire_str(struct wire *in, struct str *ret_text)
 {
     int64_t len;
@@ -124,6 +124,25 @@ static inline bool wire_str(struct wire *in, struct str *ret_text)
     *ret_text = (struct str){(const char *)in->next, (size_t)len};
     in->next += len;
     return true;
+}
+
+static inline bool wire_is_utf8(struct str text)
+{
+    size_t i = 0, len = 1;
+    for (uint64_t word; text.len - i >= sizeof(word); i += sizeof(word)) {
+        memcpy(&word, text.data + i, sizeof(word));
+        if (word & 0x8080808080808080ULL)
+            break;
+    }
+    for (; i < text.len && len > 0; i += len)
+        len = utf8_len(text, i);
+    return len > 0;
+}
+
+/* A string: bytes that are UTF-8. */
+static inline bool wire_text(struct wire *in, struct str *ret_text)
+{
+    return wire_str(in, ret_text) && wire_is_utf8(*ret_text);
 }
 
 /* Head of a block of an array or map: 0 items end it. `ret_end`: where the block must end, or NULL.

@@ -361,6 +361,55 @@ static void unknown_schemas_are_told_apart_from_unexpected_ones(void **state)
     assert_json(f, "-5");
 }
 
+/* In whatever field it stands, one that is only skipped included. */
+static void a_string_that_is_not_utf8_is_malformed(void **state)
+{
+    static const char *const broken[] = {"\xff", "\xc3", "\xed\xa0\x80", "\xc0\xaf",
+                                         "eight octets of ASCII and then \x80"};
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof(broken) / sizeof(*broken); i++) {
+        struct str text = str_of(broken[i]);
+        struct input_record records[4] = {bounce, bounce, delivery, override}, got;
+        struct buf raw;
+        buf_init(&raw);
+        put_long(&raw, 1);
+        put_text(&raw, broken[i]);
+        put_text(&raw, "value");
+        put_long(&raw, 0);
+        records[0].diagnostic = text;
+        records[1].attributes = buf_view(&raw);
+        records[2].event_id = text;
+        records[3].actor = text;
+        for (int j = 0; j < 4; j++) {
+            buf_clear(&f->value);
+            codec_encode_input(f->codec, &records[j], &f->value);
+            assert_code(E_MALFORMED,
+                        codec_decode_input(f->codec, buf_view(&f->value), &got, &f->err));
+        }
+        buf_deinit(&raw);
+    }
+    struct input_record record = bounce;
+    record.diagnostic = STR("Nutzer gel\xc3\xb6scht \xe2\x80\x93 \xf0\x9f\x93\xad.");
+    buf_clear(&f->value);
+    codec_encode_input(f->codec, &record, &f->value);
+    assert_code(OK, codec_decode_input(f->codec, buf_view(&f->value), &record, &f->err));
+}
+
+/* For people who look into dead letters. */
+static void json_shows_strings_that_are_not_utf8(void **state)
+{
+    struct fixture *f = *state;
+    struct input_record record = delivery;
+    record.source = STR("a\xff"
+                        "b");
+    codec_encode_input(f->codec, &record, &f->value);
+    assert_code(OK, codec_to_json(f->codec, buf_view(&f->value), &f->json, &f->err));
+    assert_non_null(memmem(f->json.data, f->json.len,
+                           "\"a\xef\xbf\xbd"
+                           "b\"",
+                           7));
+}
+
 static void an_unknown_action_is_minus_one(void **state)
 {
     struct fixture *f = *state;
@@ -398,6 +447,8 @@ int main(void)
         codec_test(results_are_untouched_on_failure),
         codec_test(values_without_a_frame_are_malformed),
         codec_test(unknown_schemas_are_told_apart_from_unexpected_ones),
+        codec_test(a_string_that_is_not_utf8_is_malformed),
+        codec_test(json_shows_strings_that_are_not_utf8),
         codec_test(an_unknown_action_is_minus_one),
         codec_test(an_unknown_action_of_a_command_is_an_invalid_field),
     };

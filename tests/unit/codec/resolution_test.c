@@ -162,6 +162,22 @@ static void types_that_widen_are_read(void **state)
     assert_true(record.occurred_at_ms == -5);
 }
 
+/* Bytes may hold anything, a string may not: the octets are well-formed, the field is not. */
+static void bytes_that_are_no_text_are_invalid(void **state)
+{
+    struct fixture *f = *state;
+    struct input_record record;
+    begin_fields(f, "DeliveryRecord", "event_id 'bytes'", "recipient 'string'",
+                 "message_id 'string'", "occurred_at 'long'", "extra 'bytes'", NULL);
+    put_text(&f->value, "\xff");
+    put_text(&f->value, "r");
+    put_text(&f->value, "m");
+    put_long(&f->value, 1);
+    put_text(&f->value, "\xfe");
+    assert_code(E_INVALID_FIELD, decode(f, &record));
+    assert_non_null(strstr(f->err.text, "event_id"));
+}
+
 static void null_in_a_required_field_is_invalid(void **state)
 {
     struct fixture *f = *state;
@@ -286,6 +302,7 @@ int main(void)
         codec_test(fields_may_come_in_any_order),
         codec_test(fields_of_any_type_are_skipped),
         codec_test(types_that_widen_are_read),
+        codec_test(bytes_that_are_no_text_are_invalid),
         codec_test(null_in_a_required_field_is_invalid),
         codec_test(a_type_that_does_not_fit_is_invalid),
         codec_test(a_union_is_judged_by_its_value),
