@@ -1,6 +1,7 @@
 /*
- * Class and reason of a bounce (semantics §3, classification.md): ordered text rules first, then the
- * enhanced code, then the reply code. The result names the rule, so every decision can be explained.
+ * Class and reason of a bounce (semantics §3, classification.md): ordered text rules first, then
+ * the enhanced code, then the reply code. The result names the rule, so every decision can be
+ * explained.
  */
 #pragma once
 #include "base/arena.h"
@@ -19,17 +20,20 @@ struct bounce_facts {
 struct verdict {
     enum bounce_class bounce_class;
     enum reason reason;
-    struct str rule; /* e.g. "gmail.rate", "code.4.2.1", "reply.552"; lives as long as the rule set */
+    struct str rule; /* e.g. "gmail.rate", "code.4.2.1", "reply.552", "none"; lives as long as the
+                        rule set */
 };
 
-/* One rule as it is written in the rule file; spans are copied by rule_set_new. Null/empty: no condition. */
+/* One rule as it is written in the rule file; spans are copied by rule_set_new. Null/empty: no
+ * condition. */
 struct rule_source {
     struct str id;
     struct str mx;     /* comma-separated suffixes of the remote MTA's name, on label boundaries */
     struct str stage;  /* comma-separated stages */
-    struct str status; /* pattern with x as a wildcard: "x.2.1", "4.7.x", ranges "5.7.501-513", "none"; comma-separated */
-    struct str reply;  /* "450,451", "55x", "4xx"; without a reply code the status says 4xx or 5xx */
-    struct str text;   /* PCRE2, caseless, UTF, matched against the normalised text */
+    struct str status; /* pattern with x as a wildcard: "x.2.1", "4.7.x", ranges "5.7.501-513",
+                          "none"; comma-separated */
+    struct str reply; /* "450,451", "55x", "4xx"; without a reply code the status says 4xx or 5xx */
+    struct str text;  /* PCRE2, caseless, UTF, matched against the normalised text */
     struct str class_name;
     struct str reason_name;
     const struct rule_sample *positive; /* at least one */
@@ -46,8 +50,9 @@ struct rule_sample {
 
 struct rule_set; /* immutable; share it between threads, one classifier per thread */
 
-/* Compiles the rules and checks every sample: a positive one must be decided by its rule when all rules are
- * tried in order, a negative one must not match the rule. E_RULES: "FILE:LINE: …" (file as given). */
+/* Compiles the rules and checks every sample: a positive one must be decided by its rule when all
+ * rules are tried in order, a negative one must not match the rule. E_RULES: "FILE:LINE: …" (file
+ * as given). */
 enum rcode rule_set_new(const char *file, const struct rule_source *sources, int source_count,
                         struct rule_set **ret_rules, struct err *err) WARN_UNUSED;
 void rule_set_free(struct rule_set *rules);

@@ -1,15 +1,16 @@
-/* What the configuration decides: schedules by reason, and the times of semantics §6. Immutable once made. */
+/* What the configuration decides: schedules by reason, and the times of semantics §6. Immutable
+ * once made. */
 #pragma once
 #include "base/err.h"
 #include "domain/types.h"
 
 struct policy {
     char name[POLICY_NAME_MAX + 1];
-    uint32_t reasons;                /* bit set of enum reason; 0 for `default`, which takes the rest */
-    int64_t delays_ms[DELAYS_MAX];   /* [0] is the delay before attempt 1; the last repeats */
-    int delay_count;                 /* >= 1 */
-    int32_t max_attempts;            /* >= 1 */
-    int32_t contact_after;           /* 0: never */
+    uint32_t reasons; /* bit set of enum reason; 0 for `default`, which takes the rest */
+    int64_t delays_ms[DELAYS_MAX]; /* [0] is the delay before attempt 1; the last repeats */
+    int delay_count;               /* >= 1 */
+    int32_t max_attempts;          /* >= 1 */
+    int32_t contact_after;         /* 0: never */
 };
 
 struct policy_set {
@@ -42,6 +43,6 @@ int64_t policy_delay_ms(const struct policy *policy, int32_t attempt);
 /* The longest delay any SCHEDULE can have, transient ones included. */
 int64_t policy_set_longest_delay_ms(const struct policy_set *set);
 
-/* E_CONFIG with a text that names the keys when values contradict each other (stale_after not longer than
- * the longest delay, no delays, max_attempts < 1, a reason in two policies, …). */
+/* E_CONFIG with a text that names the keys when values contradict each other (stale_after not
+ * longer than the longest delay, no delays, max_attempts < 1, a reason in two policies, …). */
 enum rcode policy_set_check(const struct policy_set *set, struct err *err) WARN_UNUSED;

@@ -1,20 +1,21 @@
 /*
- * The state of one recipient and the step function over it (semantics §5, §6). Pure: the caller performs the
- * effects, the same arguments always give the same result.
+ * The state of one recipient and the step function over it (semantics §5, §6). Pure: the caller
+ * performs the effects, the same arguments always give the same result.
  */
 #pragma once
 #include "domain/event.h"
 #include "domain/policy.h"
 
-/* Spans of the state belong to whoever made it: the decoder's buffer before, the event or the former state
- * after a step. Keep both alive until the new state is encoded. */
+/* Spans of the state belong to whoever made it: the decoder's buffer before; the event, the former
+ * state or the policy set (`policy`) after a step. Keep all of them until the new state is
+ * encoded. */
 struct recipient {
     struct identity who;
     enum recipient_status status;
     enum suppression_reason suppressed_by; /* SUPPRESSION_NONE unless SUPPRESSED */
     bool in_episode;                       /* reason and policy are meaningful (SUSPENDED) */
     enum reason reason;
-    struct str policy;  /* null outside an episode */
+    struct str policy; /* null outside an episode */
     int32_t attempt;
     int32_t episode;
     int64_t episode_opened_at_ms; /* nullable times are TIME_NULL */
@@ -36,7 +37,8 @@ struct recipient {
     int64_t source_offset;
 };
 
-/* Outputs, in the shape of their records (interfaces.md); spans as in the event and the state before. */
+/* Outputs, in the shape of their records (interfaces.md); spans as in the event and the state
+ * before. */
 struct retry_command {
     struct uuid_text command_id;
     enum command_action action;
@@ -89,7 +91,8 @@ enum state_change {
     STATE_DELETE,    /* FORGET: tombstone with source_offset = the event's offset */
 };
 
-/* At most one notice of each kind, one suppression event, one SCHEDULE and one CANCEL or RELEASE. */
+/* At most one notice of each kind, one suppression event, one SCHEDULE and one CANCEL or RELEASE.
+ */
 struct effects {
     enum outcome outcome;
     enum state_change change;
@@ -101,8 +104,8 @@ struct effects {
     int command_count;
 };
 
-/* Applies one event. `before` NULL: unknown recipient. `stream_time_ms`: stream time at the event's offset,
- * the event included. `ret_after` may not alias `before`. */
+/* Applies one event. `before` NULL: unknown recipient. `stream_time_ms`: stream time at the event's
+ * offset, the event included. `ret_after` may not alias `before`. */
 void recipient_step(const struct policy_set *policies, const struct recipient *before,
                     const struct event *event, int64_t stream_time_ms, struct recipient *ret_after,
                     struct effects *ret_effects);

@@ -1,7 +1,7 @@
 /*
- * Vocabulary of the domain: closed lists with their stable strings, identity, events, state, effects.
- * The lists are X-macros; their strings are what the Avro enums, the configuration, the metrics and the
- * reports show.
+ * Vocabulary of the domain: closed lists with their stable strings, identity, events, state,
+ * effects. The lists are X-macros; their strings are what the Avro enums, the configuration, the
+ * metrics and the reports show.
  */
 #pragma once
 #include <stdbool.h>
@@ -44,7 +44,8 @@
     X(STATUS_SUSPENDED, "SUSPENDED")                                                               \
     X(STATUS_SUPPRESSED, "SUPPRESSED")
 
-/* Why a recipient is suppressed, and the reason of a SuppressionEvent. DELIVERED is only the latter. */
+/* Why a recipient is suppressed, and the reason of a SuppressionEvent. DELIVERED is only the
+ * latter. */
 #define SUPPRESSION_REASONS(X)                                                                     \
     X(SUPPRESSION_NONE, "")                                                                        \
     X(SUPPRESSION_ATTEMPTS_EXHAUSTED, "ATTEMPTS_EXHAUSTED")                                        \
