@@ -1,0 +1,172 @@
+#include "kafka/reader.h"
+
+#include <time.h>
+
+#include "base/clock.h"
+#include "kafka/facts.h"
+#include "kafka/scan.h"
+
+#define ANSWER_MS 30000
+#define SILENCE_MS 60000
+#define PROGRESS_MS 1000
+#define POLL_MS 100
+#define POLL_RECORDS 10000
+
+struct kafka_reader {
+    struct scan scan;
+    struct port_record records[POLL_RECORDS];
+};
+
+/* One kafka_reader_read under way. */
+struct run {
+    struct kafka_reader *reader;
+    const struct kafka_reading *reading;
+    struct port_position *start; /* the partitions that have something to read */
+    int64_t *end;                /* of start[i] */
+    int count;
+    int64_t total;
+};
+
+enum rcode kafka_reader_open(struct kafka_properties properties, const char *group,
+                             struct kafka_reader **ret_reader, struct err *err)
+{
+    struct kafka_reader *reader = mem_zalloc(sizeof(*reader));
+    enum rcode rc = scan_open(&reader->scan, "reader", properties, group, err);
+    if (rc != OK) {
+        mem_free(reader);
+        return rc;
+    }
+    *ret_reader = reader;
+    return OK;
+}
+
+void kafka_reader_close(struct kafka_reader *reader)
+{
+    if (!reader)
+        return;
+    scan_close(&reader->scan);
+    mem_free(reader);
+}
+
+enum rcode kafka_reader_partition_count(struct kafka_reader *reader, const char *topic,
+                                        int32_t *ret_count, struct err *err)
+{
+    static const struct timespec pause = {.tv_nsec = 100 * 1000000};
+    int64_t deadline_ms = clock_monotonic_ms() + ANSWER_MS;
+    for (;;) {
+        enum rcode rc = facts_partition_count(reader->scan.client, topic, ret_count, err);
+        if (rc == OK || rcode_disposition(rc) != DISPOSITION_RETRY ||
+            clock_monotonic_ms() > deadline_ms)
+            return rc;
+        nanosleep(&pause, NULL);
+    }
+}
+
+static enum rcode find_bounds(struct run *run, int32_t partition, struct err *err)
+{
+    const struct kafka_reading *reading = run->reading;
+    struct port_watermarks marks;
+    enum rcode rc = facts_watermarks_wait(run->reader->scan.client, reading->topic, partition,
+                                          clock_monotonic_ms() + ANSWER_MS, &marks, err);
+    if (rc != OK)
+        return rc;
+    int64_t from = reading->from > marks.log_start ? reading->from : marks.log_start;
+    int64_t until =
+        reading->until >= 0 && reading->until < marks.stable ? reading->until : marks.stable;
+    if (from < until) {
+        run->start[run->count] = (struct port_position){partition, from};
+        run->end[run->count++] = until;
+        run->total += until - from;
+    }
+    return OK;
+}
+
+/* How many offsets are behind; all of them: the end. */
+static int64_t done_of(const struct run *run)
+{
+    int64_t done = 0;
+    for (int i = 0; i < run->count; i++) {
+        int64_t at = scan_position(&run->reader->scan, run->start[i].partition);
+        int64_t from = run->start[i].offset;
+        at = at > run->end[i] ? run->end[i] : at;
+        done += at > from ? at - from : 0;
+    }
+    return done;
+}
+
+static int64_t end_of(const struct run *run, int32_t partition)
+{
+    for (int i = 0; i < run->count; i++)
+        if (run->start[i].partition == partition)
+            return run->end[i];
+    return 0;
+}
+
+static enum rcode poll_once(struct run *run, size_t *ret_count, struct err *err)
+{
+    struct kafka_reader *reader = run->reader;
+    int32_t partition = -1;
+    int64_t end = 0;
+    enum rcode rc =
+        scan_poll(&reader->scan, POLL_MS, POLL_RECORDS, reader->records, ret_count, err);
+    for (size_t i = 0; rc == OK && i < *ret_count; i++) {
+        const struct port_record *record = &reader->records[i];
+        if (record->partition != partition) {
+            partition = record->partition;
+            end = end_of(run, partition);
+        }
+        if (record->offset < end)
+            rc = run->reading->record(run->reading->context, record, err);
+    }
+    return rc;
+}
+
+static enum rcode read_all(struct run *run, struct err *err)
+{
+    const struct kafka_reading *reading = run->reading;
+    int64_t heard_ms = clock_monotonic_ms(), told_ms = heard_ms, done = 0;
+    enum rcode rc = scan_assign(&run->reader->scan, reading->topic, run->start, run->count, err);
+    while (rc == OK && done < run->total) {
+        size_t count = 0;
+        rc = poll_once(run, &count, err);
+        int64_t now_ms = clock_monotonic_ms(), before = done;
+        done = done_of(run);
+        if (done > before)
+            heard_ms = now_ms;
+        if (rc != OK && rcode_disposition(rc) == DISPOSITION_RETRY &&
+            now_ms - heard_ms < SILENCE_MS)
+            rc = OK;
+        else if (rc == OK && now_ms - heard_ms >= SILENCE_MS)
+            rc = err_set(err, E_BROKER_UNREACHABLE, "%s: nothing has come for %d s", reading->topic,
+                         SILENCE_MS / 1000);
+        if (reading->progress && now_ms - told_ms >= PROGRESS_MS) {
+            told_ms = now_ms;
+            reading->progress(reading->context, done, run->total);
+        }
+    }
+    struct err ignored;
+    enum rcode stopped = scan_assign(&run->reader->scan, reading->topic, NULL, 0, &ignored);
+    (void)stopped; /* the next reading assigns anew */
+    return rc;
+}
+
+enum rcode kafka_reader_read(struct kafka_reader *reader, const struct kafka_reading *reading,
+                             struct err *err)
+{
+    struct run run = {.reader = reader, .reading = reading};
+    int32_t count = reading->partition + 1;
+    enum rcode rc = OK;
+    if (reading->partition < 0)
+        rc = kafka_reader_partition_count(reader, reading->topic, &count, err);
+    if (rc != OK)
+        return rc;
+    run.start = mem_zalloc((size_t)count * sizeof(run.start[0]));
+    run.end = mem_zalloc((size_t)count * sizeof(run.end[0]));
+    for (int32_t p = reading->partition < 0 ? 0 : reading->partition; rc == OK && p < count; p++)
+        rc = find_bounds(&run, p, err);
+    if (rc == OK && run.count)
+        rc = read_all(&run, err);
+    mem_free(run.start);
+    mem_free(run.end);
+    return rc;
+}
