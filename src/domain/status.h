@@ -12,8 +12,7 @@ struct status_code {
 bool status_parse(struct str text, struct status_code *ret_code);
 
 /* The first status code that stands as a word of its own within `text` ("550 5.1.1 <a@b>: …",
- * "550-5.2.1 …"),
- * of a registered subject (0 to 7): version numbers and addresses are none. */
+ * "550-5.2.1 …"), of a registered subject (0 to 7): version numbers and addresses are none. */
 bool status_find(struct str text, struct status_code *ret_code);
 
 /* Reply code at the very start of `text` (three digits, 2-5 first), or 0. */
