@@ -20,7 +20,7 @@ static const char *const names[] = {
 bool failpoint_init(void)
 {
     const char *text = getenv("RIMBALZO_FAILPOINT");
-    if (!text)
+    if (!text || !*text)
         return true;
     const char *colon = strchr(text, ':');
     size_t len = colon ? (size_t)(colon - text) : strlen(text);
