@@ -175,7 +175,7 @@ def workers_are_driven(s):
     with open(fake, "w", encoding="utf-8") as file:
         file.write(FAKE)
     os.chmod(fake, 0o755)
-    os.environ["RIMBALZO_BINARY"] = fake
+    os.environ["RIMBALZO_TEST_BINARY"] = fake
     worker = Worker(s.dir, "127.0.0.1:1", "w1", sets={"worker.threads": 2}, failpoint="after-produce:3",
                     config={"kafka": {"session.timeout.ms": "9000"}})
     s.workers.append(worker)
@@ -203,7 +203,7 @@ def workers_are_driven(s):
         raise AssertionError("the end of a process was not noticed")
     except DeadlineExceeded as error:
         assert "ended with 143" in str(error), error
-    del os.environ["RIMBALZO_BINARY"]
+    del os.environ["RIMBALZO_TEST_BINARY"]
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ class Producer:
 
 
 def binary_path():
-    path = os.environ.get("RIMBALZO_BINARY") or os.path.join(kafka_read.build_dir(), "rimbalzo")
+    path = os.environ.get("RIMBALZO_TEST_BINARY") or os.path.join(kafka_read.build_dir(), "rimbalzo")
     if not os.access(path, os.X_OK):
         raise ToolError(f"{path} is missing: run scripts/dev build-test")
     return path

@@ -41,8 +41,8 @@ class Record(NamedTuple):
 
 
 def build_dir():
-    """The tree whose binaries the tests run: RIMBALZO_BUILD_DIR or build-test."""
-    return os.environ.get("RIMBALZO_BUILD_DIR") or os.path.join(ROOT, "build-test")
+    """The tree whose binaries the tests run: RIMBALZO_TEST_BUILD_DIR or build-test."""
+    return os.environ.get("RIMBALZO_TEST_BUILD_DIR") or os.path.join(ROOT, "build-test")
 
 
 def tool_path(name):

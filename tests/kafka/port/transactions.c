@@ -289,13 +289,10 @@ void a_missing_topic_is_told(void)
     struct probe probe;
     int32_t count;
     struct port_message message = {.topic = TOPIC_DEAD_LETTERS, .value = STR("x")};
-    struct port_watermarks marks;
     probe_open(&probe, &(struct probe_options){.name = "topic.metadata.propagation.max.ms",
                                                .value = "1000"});
     const struct port_ops *ops = probe.port->ops;
     CHECK_CODE(RETRYING(ops->partition_count(probe.port, TOPIC_DEAD_LETTERS, &count, &last)),
-               E_TOPICS);
-    CHECK_CODE(RETRYING(ops->watermarks(probe.port, TOPIC_DEAD_LETTERS, 0, &marks, &last)),
                E_TOPICS);
     probe_producer(&probe);
     CHECK_OK(ops->begin(probe.port, &last));
