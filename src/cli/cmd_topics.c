@@ -80,12 +80,29 @@ static void show(const struct topics_plan *plan, const struct topics_options *to
     output_end(&output);
 }
 
-static int count_kind(const struct topics_plan *plan, bool by_hand)
+/* What only a person can mend; advice does not count. */
+static int count_by_hand(const struct topics_plan *plan)
 {
     int count = 0;
     for (int i = 0; i < plan->count; i++)
-        count += (plan->changes[i].kind == TOPICS_FAULT) == by_hand;
+        count += plan->changes[i].kind == TOPICS_FAULT && !plan->changes[i].advice;
     return count;
+}
+
+static int count_mendable(const struct topics_plan *plan)
+{
+    int count = 0;
+    for (int i = 0; i < plan->count; i++)
+        count += plan->changes[i].kind != TOPICS_FAULT;
+    return count;
+}
+
+static bool wrong(const struct topics_plan *plan)
+{
+    for (int i = 0; i < plan->count; i++)
+        if (!plan->changes[i].advice)
+            return true;
+    return false;
 }
 
 static bool confirmed(int changes)
@@ -106,16 +123,16 @@ static int judge(const struct options *options, const struct topics_plan *plan)
         fputs("the topics are as they must be\n", stderr);
         return EXIT_CODE_OK;
     }
-    if (count_kind(plan, false))
+    if (count_mendable(plan))
         fputs("`rimbalzo topics apply` makes these changes, those by hand excepted\n", stderr);
-    return options->action == ACTION_CHECK ? EXIT_CODE_NEGATIVE : EXIT_CODE_OK;
+    return options->action == ACTION_CHECK && wrong(plan) ? EXIT_CODE_NEGATIVE : EXIT_CODE_OK;
 }
 
 static int apply(const struct options *options, const struct topics_options *topics,
                  const struct topics_plan *plan)
 {
     struct err err = {0};
-    int changes = count_kind(plan, false), by_hand = count_kind(plan, true);
+    int changes = count_mendable(plan), by_hand = count_by_hand(plan);
     if (changes) {
         if (!options->yes && !confirmed(changes))
             return EXIT_CODE_NEGATIVE;

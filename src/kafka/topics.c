@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/log.h"
 #include "kafka/facts.h"
 #include "kafka/scan.h"
 #include "kafka/topics_parts.h"
@@ -135,8 +136,8 @@ static struct topics_change *change(struct comparison *comparison, enum topic to
     return added;
 }
 
-static void configure(struct comparison *comparison, enum topic topic, enum topics_setting setting,
-                      const char *to, const char *why)
+static struct topics_change *configure(struct comparison *comparison, enum topic topic,
+                                       enum topics_setting setting, const char *to, const char *why)
 {
     const char *from = comparison->live.topics[topic].values[setting];
     struct topics_change *added =
@@ -145,14 +146,16 @@ static void configure(struct comparison *comparison, enum topic topic, enum topi
     added->setting = topics_setting_names[setting];
     snprintf(added->from, sizeof(added->from), "%s", from);
     snprintf(added->to, sizeof(added->to), "%s", to);
+    return added;
 }
 
-static void configure_number(struct comparison *comparison, enum topic topic,
-                             enum topics_setting setting, int64_t to, const char *why)
+static struct topics_change *configure_number(struct comparison *comparison, enum topic topic,
+                                              enum topics_setting setting, int64_t to,
+                                              const char *why)
 {
     char text[TOPICS_VALUE_MAX];
     snprintf(text, sizeof(text), "%lld", (long long)to);
-    configure(comparison, topic, setting, text, why);
+    return configure(comparison, topic, setting, text, why);
 }
 
 static void compare_cleanup(struct comparison *comparison, enum topic topic)
@@ -184,9 +187,11 @@ static void compare_input(struct comparison *comparison)
                          "one record stamped far ahead would lapse a whole partition");
     if (options->recipient_retention_ms && is_kept(retention_ms, options->recipient_retention_ms))
         change(comparison, TOPIC_BOUNCES, TOPICS_FAULT,
-               "topic %s is kept for as long as recipients are (retention.ms=%s): set "
-               "recipient.retention above it, or the topic's retention below it",
-               options->topics[TOPIC_BOUNCES], live->values[SETTING_RETENTION]);
+               "topic %s is kept for as long as recipients are (retention.ms=%s), so a replay would "
+               "find recipients that had expired: set recipient.retention above it, or the topic's "
+               "retention below it",
+               options->topics[TOPIC_BOUNCES], live->values[SETTING_RETENTION])
+            ->advice = true;
     if (comparison->input_message_bytes + HEADERS_BYTES > limit)
         change(comparison, TOPIC_BOUNCES, TOPICS_FAULT,
                "topic %s takes records of %lld octets, which we could not pass on: set "
@@ -217,7 +222,8 @@ static void compare_settings(struct comparison *comparison, enum topic topic)
     if (number_of(live->values[SETTING_MESSAGE_BYTES], INT64_MAX) < needed)
         configure_number(comparison, topic, SETTING_MESSAGE_BYTES, needed,
                          topic == TOPIC_DEAD_LETTERS ? "a dead letter is larger than its record"
-                                                     : "our batches reach a megabyte");
+                                                     : "our batches reach a megabyte")
+            ->advice = topic == TOPIC_DEAD_LETTERS; /* only one of the largest size would not fit */
     if (topic == TOPIC_BOUNCES)
         compare_input(comparison);
     if (topic == TOPIC_DELAYED)
@@ -392,13 +398,18 @@ static enum rcode verdict(const struct topics_plan *plan, struct err *err)
 {
     struct buf text;
     bool mendable = false;
-    if (!plan->count)
-        return OK;
     buf_init(&text);
     for (int i = 0; i < plan->count; i++) {
-        buf_printf(&text, "%s%s", i ? "; " : "", plan->changes[i].text);
-        mendable |= plan->changes[i].kind != TOPICS_FAULT;
+        const struct topics_change *found = &plan->changes[i];
+        if (found->advice) {
+            log_warn("topics_advice", found->text);
+            continue;
+        }
+        buf_printf(&text, "%s%s", text.len ? "; " : "", found->text);
+        mendable |= found->kind != TOPICS_FAULT;
     }
+    if (!text.len)
+        return OK;
     /* Of a long list the beginning, so that what to do is not cut off. */
     err_set(err, E_TOPICS, "%.*s%s", (int)(text.len > 900 ? 900 : text.len), text.data,
             mendable ? ": `rimbalzo topics apply` mends it" : "");

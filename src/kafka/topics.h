@@ -35,6 +35,7 @@ struct topics_change {
     const char *setting; /* e.g. "cleanup.policy"; NULL unless TOPICS_CONFIG */
     char from[TOPICS_VALUE_MAX];
     char to[TOPICS_VALUE_MAX];
+    bool advice;    /* worth mending, but no reason not to start */
     char text[512]; /* what is wrong, names included */
 };
 
@@ -63,7 +64,8 @@ struct topics_facts {
 
 void topics_facts_deinit(struct topics_facts *facts); /* of a filled or zeroed one */
 
-/* E_TOPICS with everything that is wrong and the command that mends it: for a worker at its start.
+/* E_TOPICS with everything that is wrong and the command that mends it: for a worker at its start. Advice is
+ * logged.
  * `ret_facts` may be NULL. */
 enum rcode topics_check(const struct topics_options *options, struct topics_facts *ret_facts,
                         struct err *err) WARN_UNUSED;
