@@ -234,12 +234,18 @@ class Comparison:
             self.differ("changelog", f"{place(record)} is a tombstone with source_offset {offset!r}")
             return
         state = self.fold.history.get(address + (int(offset),), "unknown")
+        if state == "unknown":  # FORGET of a state that had expired: to the reference nothing happened then
+            state = self.last_state_before(address, int(offset))
         if state == "unknown":
             self.differ("changelog", f"{place(record)} is a tombstone of {address} by offset {int(offset)}: no state")
         elif state is not None and effective(self.config, state, self.stream_time(address)) is not None:
             self.differ("changelog", f"{place(record)} is a tombstone of {address}, which has not expired")
         if before is not None and int(offset) < before["source_offset"]:
             self.differ("changelog", f"{place(record)} goes back from offset {before['source_offset']}")
+
+    def last_state_before(self, address, offset):
+        offsets = [parts[2] for parts in self.fold.history if parts[:2] == address and parts[2] < offset]
+        return self.fold.history[address + (max(offsets),)] if offsets else "unknown"
 
     def check_state(self, record, address, state, before):
         """Each changelog record is the reference's state after the event it names, or that state lapsed."""
