@@ -1,11 +1,11 @@
 /*
- * Writes the seven records: the frame, then field after field as the table says. It asks for the room
- * of the longest encoding once and then writes octets.
+ * Writes the seven records: the frame, then field after field as the table says. It asks for the
+ * room of the longest encoding once and then writes octets.
  *
- * avro-c's generic values, made once and set again and again, give the same octets (reference.h; tests
- * and fuzzing compare the two) at a tenth of the speed or less, which is why they are not used.
- * Measured by bench_codec on one core of a busy machine, records of 222 octets, in millions a second:
- * RecipientState encoded 5.0 here, 0.4 by avro-c; decoded 3.3 here, 0.4 by avro-c.
+ * avro-c's generic values, made once and set again and again, give the same octets (reference.h;
+ * tests and fuzzing compare the two) at a tenth of the speed or less, which is why they are not
+ * used. Measured by bench_codec on one core of a busy machine, records of 222 octets, in millions a
+ * second: RecipientState encoded 5.0 here, 0.4 by avro-c; decoded 3.3 here, 0.4 by avro-c.
  */
 #include <assert.h>
 
