@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -11,8 +12,8 @@
 #include "cli/cli.h"
 #include "cli/deployment.h"
 #include "cli/settings.h"
+#include "cli/topics_setup.h"
 #include "kafka/kafka_port.h"
-#include "kafka/topics.h"
 #include "stream/engine.h"
 #include "worker/worker.h"
 
@@ -160,9 +161,9 @@ static int next_signal(const sigset_t *signals, int ms)
 /* Waits until the broker answers and the topics are as they must be. Returns a signal's number, or 0. */
 static int check_start(struct shared *shared, const sigset_t *signals, struct err *err)
 {
-    const struct deployment *deployment = &shared->deployment;
+    struct topics_options topics = topics_setup(shared->settings->config, &shared->deployment);
     for (;;) {
-        enum rcode rc = topics_check(deployment, &shared->facts, err);
+        enum rcode rc = topics_check(&topics, &shared->facts, err);
         if (rc == OK || rcode_disposition(rc) != DISPOSITION_RETRY) {
             err->code = rc;
             return 0;

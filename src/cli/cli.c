@@ -1,0 +1,82 @@
+#include "cli/cli.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+int cli_exit_code(enum rcode code)
+{
+    switch (code) {
+    case OK:
+        return EXIT_CODE_OK;
+    case E_USAGE:
+        return EXIT_CODE_USAGE;
+    case E_CONFIG:
+    case E_RULES:
+    case E_SCHEMA:
+    case E_TOPICS:
+    case E_INSTANCE_FENCED: /* its place is taken, or the id is configured twice */
+        return EXIT_CODE_CONFIG;
+    case E_MALFORMED:
+    case E_UNKNOWN_SCHEMA:
+    case E_UNEXPECTED_SCHEMA:
+    case E_INVALID_FIELD:
+    case E_INVALID_TENANT:
+    case E_INVALID_RECIPIENT:
+    case E_MISROUTED:
+        return EXIT_CODE_DATA;
+    case E_BROKER_UNREACHABLE:
+        return EXIT_CODE_UNREACHABLE;
+    case E_AUTH:
+        return EXIT_CODE_AUTH;
+    case E_IO:
+    case E_STORE:
+    case E_STORE_CORRUPT:
+        return EXIT_CODE_IO;
+    case E_STORE_FULL:
+    case E_STORE_MAP_FULL:
+        return EXIT_CODE_CREATE;
+    case E_TIMEOUT:
+    case E_REBUILD_LIMIT:
+    case E_STORE_LOCKED:
+    case E_LOG_RETRIABLE:
+    case E_LOG_ABORTABLE:
+    case E_LOG_UNKNOWN_OUTCOME:
+    case E_LOG_FATAL:
+    case E_PRODUCER_FENCED:
+    case E_UNSTABLE_OFFSETS:
+        return EXIT_CODE_AGAIN;
+    case E_CERTIFICATE_LOST:
+    case E_CERTIFICATE_INVALID:
+    case E_STATE_MISMATCH:
+    case E_CHANGELOG_TRUNCATED:
+    case E_INPUT_TRUNCATED:
+    case E_TOPIC_RECREATED:
+    case E_PARTITION_COUNT_CHANGED:
+        return EXIT_CODE_DATA;
+    case E_MEMORY:
+    case E_BUG:
+    case RCODE_COUNT:
+        break;
+    }
+    return EXIT_CODE_BUG;
+}
+
+int cli_fail(const struct err *err)
+{
+    fprintf(stderr, "rimbalzo: %s\n", err->text);
+    return cli_exit_code(err->code);
+}
+
+bool cli_colours(FILE *stream)
+{
+    const char *no_color = getenv("NO_COLOR");
+    return isatty(fileno(stream)) && (!no_color || !*no_color);
+}
+
+int cli_finish(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    perror("rimbalzo: cannot write to stdout");
+    return EXIT_CODE_IO;
+}

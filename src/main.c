@@ -1,0 +1,48 @@
+/* The table of subcommands; each is one file of src/cli. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+} commands[] = {
+    {"worker", cmd_worker, "consume bounce records and decide: state, retries, suppressions"},
+    {"topics", cmd_topics, "create the topics, or check them: plan, apply, check"},
+    {"state", cmd_state, "what is known of a recipient: get, list"},
+    {"version", cmd_version, "print the version"},
+};
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static void help(FILE *stream)
+{
+    fputs("usage: rimbalzo COMMAND [OPTION...]\n\n", stream);
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        fprintf(stream, "  %-16s %s\n", commands[i].name, commands[i].summary);
+    fputs("\n`rimbalzo COMMAND --help` tells more.\n", stream);
+}
+
+int main(int argc, char **argv)
+{
+    char name[64];
+    if (argc < 2) {
+        help(stderr);
+        return EXIT_CODE_USAGE;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        help(stdout);
+        return cli_finish(EXIT_CODE_OK);
+    }
+    const char *wanted = strcmp(argv[1], "--version") ? argv[1] : "version";
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(commands[i].name, wanted) != 0)
+            continue;
+        snprintf(name, sizeof(name), "rimbalzo %s", wanted);
+        argv[1] = name;
+        return commands[i].run(argc - 1, argv + 1);
+    }
+    fprintf(stderr, "rimbalzo: there is no command \"%s\"; `rimbalzo --help` lists them\n", argv[1]);
+    return EXIT_CODE_USAGE;
+}
