@@ -79,40 +79,68 @@ static void check_policies(const struct config *config, struct faults *faults)
 
 struct longest {
     int64_t delay_ms;
+    struct config_place place;
     char path[CONFIG_PATH_MAX];
 };
 
-static void longest_of(const struct config_delays *delays, const char *path,
-                       struct longest *longest)
+static void longest_of(const struct config_delays *delays, struct config_place from,
+                       const char *path, struct longest *longest)
 {
     for (int i = 0; i < delays->count; i++)
         if (delays->delay_ms[i] > longest->delay_ms) {
             longest->delay_ms = delays->delay_ms[i];
+            longest->place = from;
             memcpy(longest->path, path, strlen(path) + 1);
         }
 }
 
-static void check_delays(const struct config *config, struct faults *faults)
+/* Names the limit's place, or, where that is a default, the delay's. */
+static void check_limit(const struct config *config, const char *key, bool may_equal,
+                        const struct longest *longest, struct faults *faults)
 {
     static const struct key duration = {.type = KEY_DURATION};
+    const struct key *limit = &config_keys[key_index(key)];
+    int64_t limit_ms = *(const int64_t *)(const void *)((const char *)config + limit->offset);
+    if (longest->delay_ms < limit_ms || (may_equal && longest->delay_ms == limit_ms))
+        return;
+    struct buf delay = {0}, value = {0};
+    value_show(&duration, &longest->delay_ms, &delay);
+    value_show(limit, config, &value);
+    const char *needed = may_equal ? "at least as long as" : "longer than";
+    if (place(config, key).origin == CONFIG_DEFAULT)
+        fault_add(faults, longest->place, longest->path,
+                  "%s (%.*s) must be %s the longest delay, %.*s; raise it or shorten the delay",
+                  key, STR_ARG(buf_view(&value)), needed, STR_ARG(buf_view(&delay)));
+    else
+        fault_add(faults, place(config, key), key,
+                  "must be %s the longest delay, %.*s of %s; raise it or shorten the delay", needed,
+                  STR_ARG(buf_view(&delay)), longest->path);
+    buf_deinit(&delay);
+    buf_deinit(&value);
+}
+
+static void check_delays(const struct config *config, struct faults *faults)
+{
     struct longest longest = {0};
-    char path[CONFIG_PATH_MAX];
-    struct buf text = {0};
-    longest_of(&config->transient.delays, "transient.delays", &longest);
-    for (int i = 0; i < config->policy_count; i++)
-        longest_of(&config->policies[i].delays,
-                   policy_path(config->policies[i].name, "delays", path), &longest);
-    value_show(&duration, &longest.delay_ms, &text);
-    if (config->stale_after_ms <= longest.delay_ms)
-        fault_add(
-            faults, place(config, "stale_after"), "stale_after",
-            "must be longer than the longest delay, %.*s of %s; raise it or shorten the delay",
-            STR_ARG(buf_view(&text)), longest.path);
-    if (config->dispatcher.delay_max_ms < longest.delay_ms)
-        fault_add(faults, place(config, "dispatcher.delay_max"), "dispatcher.delay_max",
-                  "is shorter than the longest delay, %.*s of %s; raise it or shorten the delay",
-                  STR_ARG(buf_view(&text)), longest.path);
-    buf_deinit(&text);
+    longest_of(&config->transient.delays, place(config, "transient.delays"), "transient.delays",
+               &longest);
+    for (int i = 0; i < config->policy_count; i++) {
+        const struct config_policy *policy = &config->policies[i];
+        char path[CONFIG_PATH_MAX];
+        longest_of(&policy->delays, policy->places[POLICY_KEY_DELAYS],
+                   policy_path(policy->name, "delays", path), &longest);
+    }
+    check_limit(config, "stale_after", false, &longest, faults);
+    check_limit(config, "dispatcher.delay_max", true, &longest, faults);
+}
+
+/* Names the one that was given. */
+static void same_topic(const struct config *config, const char *a, const char *b, const char *name,
+                       struct faults *faults)
+{
+    bool is_a = place(config, a).origin != CONFIG_DEFAULT;
+    fault_add(faults, place(config, is_a ? a : b), is_a ? a : b,
+              "is the same topic as %s, %s; give each a name of its own", is_a ? b : a, name);
 }
 
 static void check_topics(const struct config *config, struct faults *faults)
@@ -130,9 +158,7 @@ static void check_topics(const struct config *config, struct faults *faults)
         names[i] = *(const char *const *)(const void *)((const char *)config + key->offset);
         for (size_t j = 0; j < i; j++)
             if (strcmp(names[i], names[j]) == 0)
-                fault_add(faults, place(config, keys[i]), keys[i],
-                          "is the same topic as %s, %s; give each a name of its own", keys[j],
-                          names[i]);
+                same_topic(config, keys[i], keys[j], names[i], faults);
     }
 }
 

@@ -286,7 +286,7 @@ static void nearest_try(struct nearest *nearest, const char *candidate, size_t l
 
 const char *key_nearest(const char *path, char storage[CONFIG_PATH_MAX])
 {
-    int limit = (int)strlen(last_part(path)) / 3 + 1;
+    int limit = ((int)strlen(last_part(path)) + 1) / 3;
     struct nearest nearest = {path, limit + 1, storage};
     for (int i = 0; config_keys[i].name; i++) {
         const char *name = config_keys[i].name;
