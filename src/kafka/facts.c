@@ -98,44 +98,52 @@ static void copy_committed(const rd_kafka_topic_partition_t *entry, bool certifi
     }
 }
 
-static enum rcode read_committed(rd_kafka_event_t *event, const char *const topics[2],
-                                 struct port_committed *inout, int count, struct err *err)
+static const rd_kafka_topic_partition_t *entry_of(const rd_kafka_topic_partition_list_t *list,
+                                                  const char *topic, int32_t partition)
 {
-    size_t group_count = 0;
-    const rd_kafka_ListConsumerGroupOffsets_result_t *result =
-        rd_kafka_event_ListConsumerGroupOffsets_result(event);
-    enum rcode rc = event_error(event, "committed offsets", err);
-    if (rc != OK)
-        return rc;
-    const rd_kafka_group_result_t **groups =
-        rd_kafka_ListConsumerGroupOffsets_result_groups(result, &group_count);
-    const rd_kafka_error_t *error =
-        group_count == 1 ? rd_kafka_group_result_error(groups[0]) : NULL;
-    if (error && rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND)
-        return client_fail(err, rd_kafka_error_code(error), E_LOG_RETRIABLE, "committed offsets");
-    const rd_kafka_topic_partition_list_t *list =
-        group_count == 1 ? rd_kafka_group_result_partitions(groups[0]) : NULL;
-    for (int i = 0; !error && i < count * 2; i++) {
+    return rd_kafka_topic_partition_list_find((rd_kafka_topic_partition_list_t *)(uintptr_t)list,
+                                              topic, partition);
+}
+
+/* Fills in nothing unless every entry is there and stable. */
+static enum rcode copy_all(const rd_kafka_topic_partition_list_t *list, const char *const topics[2],
+                           struct port_committed *inout, int count, struct err *err)
+{
+    for (int i = 0; i < count * 2; i++) {
         const rd_kafka_topic_partition_t *entry =
-            list ? rd_kafka_topic_partition_list_find(
-                       (rd_kafka_topic_partition_list_t *)(uintptr_t)list, topics[i % 2],
-                       inout[i / 2].partition)
-                 : NULL;
+            entry_of(list, topics[i % 2], inout[i / 2].partition);
         if (!entry)
             return err_set(err, E_LOG_RETRIABLE, "committed offsets: %s-%d is not in the answer",
                            topics[i % 2], inout[i / 2].partition);
         if (entry->err != RD_KAFKA_RESP_ERR_NO_ERROR)
             return client_fail(err, entry->err, E_LOG_RETRIABLE, "committed offsets");
     }
-    for (int i = 0; i < count * 2; i++) {
-        static const rd_kafka_topic_partition_t none = {.offset = -1};
-        const rd_kafka_topic_partition_t *entry =
-            error ? &none
-                  : rd_kafka_topic_partition_list_find(
-                        (rd_kafka_topic_partition_list_t *)(uintptr_t)list, topics[i % 2],
-                        inout[i / 2].partition);
-        copy_committed(entry, i % 2 == 1, &inout[i / 2]);
-    }
+    for (int i = 0; i < count * 2; i++)
+        copy_committed(entry_of(list, topics[i % 2], inout[i / 2].partition), i % 2 == 1,
+                       &inout[i / 2]);
+    return OK;
+}
+
+static enum rcode read_committed(rd_kafka_event_t *event, const char *const topics[2],
+                                 struct port_committed *inout, int count, struct err *err)
+{
+    static const rd_kafka_topic_partition_t none = {.offset = -1};
+    size_t group_count = 0;
+    enum rcode rc = event_error(event, "committed offsets", err);
+    if (rc != OK)
+        return rc;
+    const rd_kafka_group_result_t **groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
+        rd_kafka_event_ListConsumerGroupOffsets_result(event), &group_count);
+    if (group_count != 1)
+        return err_set(err, E_LOG_RETRIABLE, "committed offsets: %zu groups in the answer",
+                       group_count);
+    const rd_kafka_error_t *error = rd_kafka_group_result_error(groups[0]);
+    if (!error)
+        return copy_all(rd_kafka_group_result_partitions(groups[0]), topics, inout, count, err);
+    if (rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND)
+        return client_fail(err, rd_kafka_error_code(error), E_LOG_RETRIABLE, "committed offsets");
+    for (int i = 0; i < count * 2; i++)
+        copy_committed(&none, i % 2 == 1, &inout[i / 2]);
     return OK;
 }
 

@@ -1,21 +1,23 @@
 /*
  * The consumer of the port. What keeps it exact:
  *
- * - When the group gives partitions, nothing is assigned to librdkafka: a logical start offset and
- * a later seek can lose records (librdkafka#2256). Fetching starts with member_assign, at explicit
+ * Nothing is assigned to librdkafka when the group gives partitions: a logical start offset and a
+ * later seek can lose records (librdkafka#2256). Fetching starts with member_assign, at explicit
  * offsets.
- * - member_assign replaces the whole assignment, also to seek: librdkafka raises its version
- * barrier for every partition before rd_kafka_assign returns, so nothing fetched before is
- * delivered after.
- * - What a poll had taken when a rebalance was served within it is thrown away: the listener may
- * just have committed up to a place before it.
- * - librdkafka forgets its member id when its session times out (no broker for that long), yet goes
- * on sending heartbeats until the application has served the rebalance. If a broker gets one before
- * that, it answers that the static member is fenced, which is fatal. Nobody has taken our place
- * then: the consumer is replaced by a new one, its partitions are lost. With a member id it is
- * true, and the process must end.
- * - An out-of-range error passes the barrier. It is believed only at or beyond the next offset
- * expected.
+ *
+ * member_assign replaces the whole assignment, also to seek. librdkafka raises its version barrier
+ * for every partition before rd_kafka_assign returns: nothing fetched before is delivered after.
+ * Only an out-of-range error passes that barrier; it is believed at or beyond the next offset
+ * expected, and ignored below it.
+ *
+ * What a poll had taken when a rebalance was served within it is thrown away: the listener may just
+ * have committed up to a place before it.
+ *
+ * When its session times out (no broker answered for that long), librdkafka forgets its member id,
+ * yet goes on sending heartbeats until the application has served the rebalance. A broker that gets
+ * one of them answers that this static member is fenced, which is fatal, although nobody has taken
+ * its place: then the consumer is replaced by a new one, and its partitions are lost. Only with a
+ * member id the fencing is true and the process must end.
  */
 #include <stdio.h>
 

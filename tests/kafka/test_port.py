@@ -79,6 +79,13 @@ def consuming(s: Scenario):
         run(broker, name)
 
 
+def tools(s: Scenario):
+    broker = s.kafka(BROKER)
+    run(broker, "topics_are_made_and_mended", missing=TOPICS)
+    run(broker, "tools_read_what_tools_wrote")
+    run(broker, "properties_that_matter_are_refused", missing=TOPICS)
+
+
 def a_position_out_of_range_is_told(s: Scenario):
     broker = s.kafka(BROKER)
     probe = Probe(broker, "a_position_out_of_range_is_told")
@@ -118,5 +125,5 @@ def a_broker_that_restarts_loses_nothing(s: Scenario):
 
 
 if __name__ == "__main__":
-    main(transactions, consuming, a_position_out_of_range_is_told, restoring_passes_compacted_records,
+    main(transactions, consuming, tools, a_position_out_of_range_is_told, restoring_passes_compacted_records,
          a_broker_that_restarts_loses_nothing)

@@ -19,6 +19,9 @@
     X(the_last_owner_of_an_instance_wins)                                                          \
     X(a_position_out_of_range_is_told)                                                             \
     X(a_broker_that_restarts_loses_nothing)                                                        \
+    X(topics_are_made_and_mended)                                                                  \
+    X(tools_read_what_tools_wrote)                                                                 \
+    X(properties_that_matter_are_refused)                                                          \
     X(speed)
 
 #define X(name) void name(void);
