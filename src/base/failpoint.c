@@ -36,9 +36,14 @@ bool failpoint_init(void)
     return false;
 }
 
+bool failpoint_armed(const char *name)
+{
+    return armed[0] && !strcmp(name, armed);
+}
+
 void failpoint(const char *name)
 {
-    if (armed[0] && !strcmp(name, armed) && atomic_fetch_sub(&countdown, 1) == 1)
+    if (failpoint_armed(name) && atomic_fetch_sub(&countdown, 1) == 1)
         kill(getpid(), SIGKILL);
 }
 #else

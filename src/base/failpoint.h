@@ -20,6 +20,7 @@
 /* Reads RIMBALZO_FAILPOINT; call once before threads start. False: unknown name or bad count. */
 _Bool failpoint_init(void);
 void failpoint(const char *name);
+_Bool failpoint_armed(const char *name);
 #else
 static inline _Bool failpoint_init(void)
 {
@@ -28,5 +29,10 @@ static inline _Bool failpoint_init(void)
 static inline void failpoint(const char *name)
 {
     (void)name;
+}
+static inline _Bool failpoint_armed(const char *name)
+{
+    (void)name;
+    return 0;
 }
 #endif

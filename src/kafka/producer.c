@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "kafka/port_parts.h"
 
@@ -360,9 +361,13 @@ enum rcode producer_commit(struct port *port, struct err *err)
     struct producer *producer = &kafka_port_of(port)->producer;
     if (!producer->client)
         return closed(err);
-    return client_fail_transaction(
-        err, rd_kafka_commit_transaction(producer->client->handle, CALL_TIMEOUT_MS),
+    /* To die while the request is on its way, the call is not waited for. */
+    int timeout_ms = failpoint_armed("during-commit") ? 1 : CALL_TIMEOUT_MS;
+    enum rcode rc = client_fail_transaction(
+        err, rd_kafka_commit_transaction(producer->client->handle, timeout_ms),
         E_LOG_UNKNOWN_OUTCOME, "committing the transaction");
+    failpoint("during-commit");
+    return rc;
 }
 
 enum rcode producer_abort(struct port *port, struct err *err)

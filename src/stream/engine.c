@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "stream/engine_internal.h"
 
@@ -132,6 +133,7 @@ static void on_revoked(void *context, const int32_t *ids, int count, bool lost)
         if (!partition)
             continue;
         close_partition(engine, partition, true);
+        failpoint("on-revoke");
         partition_move(partition, PARTITION_REVOKED);
         int index = (int)(partition - engine->partitions);
         int after = --engine->partition_count - index;
