@@ -59,6 +59,7 @@ void engine_fail(struct engine *engine, struct partition *partition, const struc
     engine->restore_dirty = true;
     close_partition(engine, partition, true);
     partition_move(partition, PARTITION_FAILED);
+    partition->failure = err->code;
 }
 
 void engine_restore(struct engine *engine, struct partition *partition, const char *why, bool discard)
@@ -191,6 +192,14 @@ const struct engine_stats *engine_stats(const struct engine *engine)
     return &engine->stats;
 }
 
+enum rcode engine_failure(const struct engine *engine, int32_t partition)
+{
+    for (int i = 0; i < engine->partition_count; i++)
+        if (engine->partitions[i].id == partition)
+            return engine->partitions[i].failure;
+    return OK;
+}
+
 bool engine_idle(const struct engine *engine)
 {
     return engine->idle;
@@ -301,16 +310,18 @@ static void mark_touched(struct engine *engine)
     engine->record_count = kept;
 }
 
-/* Idle partitions: commit the position past control records, and renew old certificates. */
+/* Idle partitions: commit the position past control records, and renew old certificates. While the consumer has
+ * yet to be told where to fetch, its position is beyond records that were dropped, and proves nothing. */
 static void mark_certify(struct engine *engine)
 {
     int64_t now = engine_now(engine);
+    bool at_end = engine->record_count == 0 && !engine->assign_dirty;
     for (int i = 0; i < engine->partition_count; i++) {
         struct partition *partition = &engine->partitions[i];
         if (partition->state != PARTITION_RUNNING || partition->touched)
             continue;
         int64_t position = engine->port->ops->position(engine->port, partition->id);
-        if (engine->record_count == 0 && position > partition->input_next) {
+        if (at_end && position > partition->input_next) {
             partition->batch_next = position;
             partition->certify = true;
         }

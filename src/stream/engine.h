@@ -46,6 +46,9 @@ void engine_stop(struct engine *engine);
 
 const struct engine_stats *engine_stats(const struct engine *engine);
 
+/* The code that a partition has stopped with; OK: it has not, or is not ours. For simulation. */
+enum rcode engine_failure(const struct engine *engine, int32_t partition);
+
 /* True when nothing is left to do now: every assigned partition runs, the last poll found no record and every
  * offset is committed. For simulation. */
 bool engine_idle(const struct engine *engine);

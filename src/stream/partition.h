@@ -24,6 +24,7 @@ struct partition {
     int32_t id;
     enum partition_state state;
     bool open; /* the processor has it open */
+    enum rcode failure; /* FAILED: why */
 
     /* RUNNING */
     int64_t input_next; /* committed, or about to be when certify is set */

@@ -3,12 +3,44 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/hash.h"
-#include "domain/address.h"
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/arena.h"
 #include "sim_support.h"
 #include "tmpdir.h"
 
 #define START_MS 1700000000000LL
+#define MEMORY_DISK "/dev/shm"
+#define MEMORY_DISK_ROOM ((uint64_t)512 << 20)
+
+/* Stores sync when they open: on a disk in memory that costs nothing. */
+static void choose_tmpdir(void)
+{
+    struct statvfs disk;
+    if (!getenv("TMPDIR") && access(MEMORY_DISK, W_OK) == 0 && statvfs(MEMORY_DISK, &disk) == 0 &&
+        (uint64_t)disk.f_bavail * disk.f_frsize >= MEMORY_DISK_ROOM)
+        setenv("TMPDIR", MEMORY_DISK, 0);
+}
+
+uint64_t sim_seed_first(void)
+{
+    const char *one = getenv("RIMBALZO_TEST_SEED");
+    return one ? strtoull(one, NULL, 10) : 1;
+}
+
+uint64_t sim_seed_last(uint64_t usual)
+{
+    const char *many = getenv("RIMBALZO_TEST_SEEDS");
+    if (getenv("RIMBALZO_TEST_SEED"))
+        return sim_seed_first();
+    return many ? strtoull(many, NULL, 10) : usual;
+}
+
+bool sim_thorough(void)
+{
+    return getenv("RIMBALZO_TEST_SEEDS") != NULL;
+}
 
 uint64_t sim_random(struct sim *sim, uint64_t below)
 {
@@ -53,6 +85,7 @@ void sim_init(struct sim *sim, const struct sim_options *options)
         fprintf(stderr, "sim: %s\n", err.text);
         abort();
     }
+    choose_tmpdir();
     tmpdir_make(sim->dir);
     for (int i = 0; i < options->nodes; i++)
         sim_start(sim, i);
@@ -93,12 +126,17 @@ static void node_dir(const struct sim *sim, int node, char path[300])
 
 void sim_start(struct sim *sim, int index)
 {
+    sim_start_as(sim, index, index);
+}
+
+void sim_start_as(struct sim *sim, int index, int identity)
+{
     struct sim_node *node = &sim->nodes[index];
     struct err err = {0};
     char instance[32], transactional_id[64];
     if (node->port)
         return;
-    snprintf(instance, sizeof(instance), "node-%d", index);
+    snprintf(instance, sizeof(instance), "node-%d", identity);
     snprintf(transactional_id, sizeof(transactional_id), "%s-%s", SIM_GROUP, instance);
     struct memory_port_options options = {.group = SIM_GROUP,
                                           .instance_id = instance,
@@ -112,11 +150,16 @@ void sim_start(struct sim *sim, int index)
         fprintf(stderr, "sim: %s\n", err.text);
         abort();
     }
-    struct memory_faults faults = memory_chaos_faults(&sim->chaos);
+    node->processor = node->worker;
+    if (sim->options.plant)
+        node->processor = sim->options.plant(sim, index, node->worker);
+    struct memory_faults faults = sim->faults;
+    if (!faults.decide)
+        faults = memory_chaos_faults(&sim->chaos);
     memory_port_faults(node->port, &faults);
     node->engine = engine_new(&(struct engine_options){
         .port = node->port,
-        .processor = node->worker,
+        .processor = node->processor,
         .thread = index,
         .batch_records_max = sim->options.batch_records_max,
         .batch_bytes_max = 1 << 24,
@@ -142,8 +185,26 @@ static void end_node(struct sim *sim, int index, bool clean)
     else
         engine_abandon(node->engine);
     worker_free(node->worker);
+    if (node->processor != node->worker)
+        mem_free(node->processor);
     node->port->ops->free(node->port);
     node->port = NULL;
+}
+
+void sim_stall(struct sim *sim, int node)
+{
+    if (!sim->nodes[node].port)
+        return;
+    memory_port_stall(sim->nodes[node].port);
+    sim->nodes[node].stalled = true;
+}
+
+void sim_resume(struct sim *sim, int node)
+{
+    if (!sim->nodes[node].stalled)
+        return;
+    memory_port_resume(sim->nodes[node].port);
+    sim->nodes[node].stalled = false;
 }
 
 void sim_stop(struct sim *sim, int node)
@@ -169,7 +230,7 @@ void sim_step(struct sim *sim, int index)
 {
     struct sim_node *node = &sim->nodes[index];
     struct err err = {0};
-    if (!node->port)
+    if (!node->port || node->stalled)
         return;
     enum rcode rc = engine_step(node->engine, &err);
     if (memory_port_killed(node->port)) {
@@ -187,11 +248,21 @@ void sim_step_all(struct sim *sim, int times)
             sim_step(sim, node);
 }
 
-static bool drained(const struct sim *sim)
+enum rcode sim_failure(const struct sim *sim, int32_t partition)
+{
+    enum rcode rc = OK;
+    for (int i = 0; rc == OK && i < SIM_NODES_MAX; i++)
+        if (sim->nodes[i].port)
+            rc = engine_failure(sim->nodes[i].engine, partition);
+    return rc;
+}
+
+/* `failed`: partitions that have stopped with a named error are at rest too. */
+static bool at_rest(const struct sim *sim, bool failed)
 {
     bool any = false;
     for (int i = 0; i < SIM_NODES_MAX; i++) {
-        if (!sim->nodes[i].port)
+        if (!sim->nodes[i].port || sim->nodes[i].stalled)
             continue;
         any = true;
         if (!engine_idle(sim->nodes[i].engine))
@@ -202,138 +273,41 @@ static bool drained(const struct sim *sim)
         return false;
     for (int32_t p = 0; p < sim->options.partitions; p++) {
         struct port_watermarks input = memory_watermarks(sim->cluster, TOPIC_BOUNCES, p);
-        if (memory_committed(sim->cluster, SIM_GROUP, TOPIC_BOUNCES, p, NULL) != input.high)
+        if (memory_committed(sim->cluster, SIM_GROUP, TOPIC_BOUNCES, p, NULL) != input.high &&
+            !(failed && sim_failure(sim, p) != OK))
             return false;
     }
     return true;
 }
 
-bool sim_drain(struct sim *sim, int steps)
+static bool run_until_at_rest(struct sim *sim, int steps, bool failed)
 {
     for (int i = 0; i < steps; i++) {
-        if (drained(sim))
+        if (at_rest(sim, failed))
             return true;
         sim_step_all(sim, 1);
         for (int node = 0; node < sim->options.nodes; node++)
-            sim_start(sim, node);
+            if (!sim->nodes[node].stays_down)
+                sim_start(sim, node);
     }
-    return drained(sim);
+    return at_rest(sim, failed);
+}
+
+bool sim_drain(struct sim *sim, int steps)
+{
+    return run_until_at_rest(sim, steps, false);
+}
+
+bool sim_settle(struct sim *sim, int steps)
+{
+    return run_until_at_rest(sim, steps, true);
 }
 
 void sim_heal(struct sim *sim)
 {
     sim->chaos.off = true;
-    for (int node = 0; node < sim->options.nodes; node++)
+    for (int node = 0; node < sim->options.nodes; node++) {
+        sim->nodes[node].stays_down = false;
         sim_start(sim, node);
-}
-
-/* --- the generator --- */
-
-static void produce(struct sim *sim, const struct input_record *record, int32_t partition)
-{
-    struct buf value;
-    char canonical[RECIPIENT_MAX + 1], key_text[RECORD_KEY_MAX];
-    size_t len;
-    struct err err;
-    buf_init(&value);
-    codec_encode_input(sim->codec, record, &value);
-    struct str key = STR("odd");
-    if (address_canonical(record->recipient, false, canonical, &len, &err) == OK)
-        key = (struct str){key_text, identity_key((struct identity){record->tenant, {canonical, len}},
-                                                  key_text)};
-    if (partition < 0)
-        partition = hash_partition(key, sim->options.partitions);
-    memory_produce(sim->cluster,
-                   &(struct port_message){.topic = TOPIC_BOUNCES,
-                                          .partition = partition,
-                                          .key = key,
-                                          .value = buf_view(&value)},
-                   /* now and then the broker's clock lags so far that the event's time is not believed */
-                   sim->event_time_ms - (sim_random(sim, 50) ? 0 : 600000));
-    buf_deinit(&value);
-    sim->produced++;
-}
-
-void sim_feed_bounce(struct sim *sim, const char *recipient, const char *status, int64_t time_ms,
-                     const char *event_id)
-{
-    if (time_ms > sim->event_time_ms)
-        sim->event_time_ms = time_ms;
-    struct input_record record = {.kind = RECORD_BOUNCE,
-                                  .event_id = str_of(event_id),
-                                  .tenant = STR(""),
-                                  .recipient = str_of(recipient),
-                                  .message_id = STR("m"),
-                                  .occurred_at_ms = time_ms,
-                                  .status = str_of(status),
-                                  .source = STR("test")};
-    produce(sim, &record, -1);
-}
-
-static void produce_garbage(struct sim *sim)
-{
-    char octets[24];
-    size_t len = sim_random(sim, sizeof(octets));
-    for (size_t i = 0; i < len; i++)
-        octets[i] = (char)sim_random(sim, 256);
-    if (len > 2 && sim_random(sim, 2))
-        octets[0] = (char)0xc3, octets[1] = 1;
-    memory_produce(sim->cluster,
-                   &(struct port_message){
-                       .topic = TOPIC_BOUNCES,
-                       .partition = (int32_t)sim_random(sim, (uint64_t)sim->options.partitions),
-                       .key = sim_random(sim, 2) ? STR("garbage") : STR_NULL,
-                       .value = sim_random(sim, 5) ? (struct str){octets, len} : STR_NULL},
-                   -1);
-    sim->produced++;
-}
-
-static void feed_one(struct sim *sim)
-{
-    static const char *const statuses[] = {"4.2.1", "4.2.1", "4.2.1", "4.2.2", "4.2.1", "5.2.1",
-                                           "4.4.1", "5.7.1", "5.1.1", "4.2.1", NULL};
-    static const int64_t hops[] = {1000, 60000, 3600000, 43200000, 86400000, 259200000};
-    char recipient[64], event_id[64], message_id[16];
-    if (sim_random(sim, 50) == 0) {
-        produce_garbage(sim);
-        return;
     }
-    sim->event_time_ms += hops[sim_random(sim, 6)] / (int64_t)(1 + sim_random(sim, 20));
-    if (sim_random(sim, 400) == 0)
-        sim->event_time_ms += 31LL * 86400000; /* lapses */
-    if (sim_random(sim, 3000) == 0)
-        sim->event_time_ms += 401LL * 86400000; /* expires */
-    int64_t behind = sim_random(sim, 8) ? 0 : (int64_t)sim_random(sim, 86400000);
-    uint64_t who = sim_random(sim, (uint64_t)sim->options.recipients);
-    snprintf(recipient, sizeof(recipient), sim_random(sim, 60) ? "User%llu@Example.com" : "a b%llu@x",
-             (unsigned long long)who);
-    bool again = sim_random(sim, 12) == 0;
-    snprintf(event_id, sizeof(event_id), "E%lld",
-             (long long)(again ? sim->produced - (int64_t)sim_random(sim, 30) : sim->produced));
-    snprintf(message_id, sizeof(message_id), "m%llu", (unsigned long long)sim_random(sim, 4));
-    struct input_record record = {.kind = RECORD_BOUNCE,
-                                  .event_id = str_of(event_id),
-                                  .tenant = sim_random(sim, 5) ? STR("") : STR("acme"),
-                                  .recipient = str_of(recipient),
-                                  .message_id = str_of(message_id),
-                                  .occurred_at_ms = sim->event_time_ms - behind,
-                                  .status = str_of(statuses[sim_random(sim, 11)]),
-                                  .message_attempt = (int32_t)sim_random(sim, 5) - 1,
-                                  .source = STR("test")};
-    if (record.message_attempt < 0 && sim_random(sim, 10))
-        record.message_attempt = 0;
-    uint64_t kind = sim_random(sim, 20);
-    if (kind < 4)
-        record.kind = RECORD_DELIVERY;
-    else if (kind == 4)
-        record.kind = RECORD_OVERRIDE;
-    record.action = (int)sim_random(sim, OVERRIDE_ACTION_COUNT);
-    int32_t partition = sim_random(sim, 30) ? -1 : (int32_t)sim_random(sim, (uint64_t)sim->options.partitions);
-    produce(sim, &record, partition);
-}
-
-void sim_feed(struct sim *sim, int count)
-{
-    for (int i = 0; i < count; i++)
-        feed_one(sim);
 }

@@ -10,6 +10,8 @@
 #define SIM_NODES_MAX 4
 #define SIM_GROUP "rimbalzo-worker"
 
+struct sim;
+
 struct sim_options {
     uint64_t seed;
     int32_t partitions;             /* of input and recipients */
@@ -20,14 +22,20 @@ struct sim_options {
     size_t map_size_initial;        /* 0: 1 MiB */
     size_t batch_records_max;       /* 0: 200 */
     int64_t certificate_refresh_ms; /* 0: an hour */
+    bool clean; /* the generator makes no poison and no misrouted records */
+    /* Puts something between engine and worker (sim_plant.h): what it returns is mem_free()d with the node. */
+    struct processor *(*plant)(struct sim *sim, int node, struct processor *worker);
 };
 
 struct sim_node {
     struct port *port; /* NULL: not running */
     char dir[300];     /* its state directory */
     struct processor *worker;
+    struct processor *processor; /* what the engine runs: the worker, or what was planted */
     struct engine *engine;
     enum rcode ended; /* why it stopped by itself */
+    bool stalled;
+    bool stays_down; /* nobody starts it again before sim_heal() */
 };
 
 struct sim {
@@ -35,6 +43,8 @@ struct sim {
     uint64_t random;
     struct memory_cluster *cluster;
     struct memory_chaos chaos;
+    struct memory_faults faults; /* instead of the chaos, when set; of nodes started from then on */
+    struct port *outside;        /* a producer with a transaction open, see sim_feed_transaction() */
     struct policy_set policies;
     struct rule_set *rules;
     struct codec *codec;
@@ -44,6 +54,11 @@ struct sim {
     int64_t produced;
 };
 
+/* The seeds to run: `usual` many, RIMBALZO_TEST_SEEDS many, or RIMBALZO_TEST_SEED alone. */
+uint64_t sim_seed_first(void);
+uint64_t sim_seed_last(uint64_t usual);
+bool sim_thorough(void); /* RIMBALZO_TEST_SEEDS is given: do not sample */
+
 void sim_init(struct sim *sim, const struct sim_options *options);
 void sim_deinit(struct sim *sim);
 
@@ -51,11 +66,17 @@ uint64_t sim_random(struct sim *sim, uint64_t below);
 
 /* Adversarial records: every class, any order of times, duplicates, poison, misrouted ones. */
 void sim_feed(struct sim *sim, int count);
+/* The same from a producer with transactions; aborted ones leave nothing but gaps. */
+void sim_feed_transaction(struct sim *sim, int count, bool commit);
 /* One bounce with status "4.2.1" (or as given) of `recipient` at `time_ms`. */
 void sim_feed_bounce(struct sim *sim, const char *recipient, const char *status, int64_t time_ms,
                      const char *event_id);
 
 void sim_start(struct sim *sim, int node);
+/* With another node's instance id and transactional id, but its own directory. */
+void sim_start_as(struct sim *sim, int node, int identity);
+void sim_stall(struct sim *sim, int node); /* SIGSTOP: it makes no steps */
+void sim_resume(struct sim *sim, int node);
 void sim_stop(struct sim *sim, int node); /* SIGTERM */
 void sim_kill(struct sim *sim, int node); /* SIGKILL */
 void sim_wipe(struct sim *sim, int node); /* its state directory; not while it runs */
@@ -67,6 +88,12 @@ void sim_step_all(struct sim *sim, int times);
 /* Steps all running nodes until they are idle and everything is committed; false after `steps`. */
 bool sim_drain(struct sim *sim, int steps);
 
+/* The same, where partitions that have stopped with an error count as at rest. */
+bool sim_settle(struct sim *sim, int steps);
+
+/* The code that a partition has stopped with; OK: it has not. */
+enum rcode sim_failure(const struct sim *sim, int32_t partition);
+
 /* Faults stop; the nodes that do not run are started. */
 void sim_heal(struct sim *sim);
 
@@ -74,3 +101,5 @@ void sim_heal(struct sim *sim);
  * record at a time from offset zero. Fails the cmocka test with the seed and the first difference. Returns how
  * many outputs there were. `expect_failure`: returns -1 instead of failing when they differ. */
 int64_t sim_check(struct sim *sim, bool expect_failure);
+/* The same without one partition of every topic; the input must be clean, or records would cross over. */
+int64_t sim_check_without(struct sim *sim, int32_t partition);

@@ -1,0 +1,24 @@
+/*
+ * A processor that stands between engine and worker and passes every call on: tests copy its operations and
+ * change some, to plant a bug that the oracle has to find, or to watch.
+ */
+#pragma once
+#include "sim.h"
+
+#define SIM_PARTITIONS_MAX 16
+
+struct sim_plant {
+    struct processor processor;
+    struct processor_ops ops;
+    struct processor *inner;
+    struct sim *sim;
+    int node;
+    /* What the planted operations remember of each partition. */
+    char certificates[SIM_PARTITIONS_MAX][PORT_METADATA_MAX + 1];
+    int64_t log_next[SIM_PARTITIONS_MAX];
+};
+
+/* Passes everything on; change `ops`. For mem_free(). */
+struct sim_plant *sim_plant_new(struct sim *sim, int node, struct processor *worker);
+
+struct sim_plant *sim_plant_of(struct processor *processor);

@@ -1,0 +1,133 @@
+/*
+ * Killed at every call: one small input, and a node that dies before or after each single call it makes to the
+ * log; and answers that are refused or lost at each. The node comes back at once or after its session timed out,
+ * everything is read to the end, and the oracle compares (tests/lib/sim.h).
+ *
+ * The calls are counted in a run where nothing strikes. Every run is done in two worlds: a smooth one, and one
+ * that stumbles by itself, so that aborts, rebuilds and restores are struck as well.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "sim_strike.h"
+
+#define CALLS_MAX 16 /* of one operation, evenly chosen, unless thorough */
+
+/* Where the next struck call is. */
+static uint64_t next_call(uint64_t call, uint64_t calls)
+{
+    uint64_t stride = sim_thorough() || calls <= CALLS_MAX ? 1 : calls / CALLS_MAX;
+    return call + stride;
+}
+
+static void run(uint64_t seed, struct sim_strike *strike, bool late)
+{
+    struct sim sim;
+    sim_small_init(&sim, seed);
+    sim_strike_arm(strike, &sim);
+    sim_small_story(&sim);
+    if (late) {
+        sim_kill(&sim, 0);
+        memory_cluster_advance(sim.cluster, 50000);
+        sim_step_all(&sim, 5);
+    }
+    sim_finish(&sim, sim_strike_text(strike));
+    sim_deinit(&sim);
+}
+
+/* Strikes every call of every operation with `fault`; returns how many blows hit. */
+static int strike_all(uint64_t seed, bool stumbles, struct memory_fault fault)
+{
+    uint64_t calls[MEMORY_OP_COUNT];
+    int hits = 0;
+    sim_small_calls(seed, stumbles, calls);
+    for (int op = 0; op < MEMORY_OP_COUNT; op++)
+        for (uint64_t call = 1; call <= calls[op]; call = next_call(call, calls[op])) {
+            struct sim_strike strike = {.op = (enum memory_op)op,
+                                        .call = call,
+                                        .fault = fault,
+                                        .stumbles = stumbles};
+            run(seed, &strike, call % 2);
+            if (!strike.hit)
+                fail_msg("%s: not hit", sim_strike_text(&strike));
+            hits++;
+        }
+    return hits;
+}
+
+static void killed_before_any_call(void **state)
+{
+    (void)state;
+    struct memory_fault fault = {.kind = MEMORY_FAULT_KILL_BEFORE};
+    for (uint64_t seed = sim_seed_first(); seed <= sim_seed_last(1); seed++) {
+        assert_true(strike_all(seed, false, fault) > 50);
+        assert_true(strike_all(seed, true, fault) > 50);
+    }
+}
+
+static void killed_after_any_call(void **state)
+{
+    (void)state;
+    struct memory_fault fault = {.kind = MEMORY_FAULT_KILL_AFTER};
+    for (uint64_t seed = sim_seed_first(); seed <= sim_seed_last(1); seed++) {
+        assert_true(strike_all(seed, false, fault) > 50);
+        assert_true(strike_all(seed, true, fault) > 50);
+    }
+}
+
+/* Every answer that Kafka may give to every call. */
+static int answer_all(uint64_t seed, bool stumbles, bool done)
+{
+    uint64_t calls[MEMORY_OP_COUNT];
+    int hits = 0;
+    sim_small_calls(seed, stumbles, calls);
+    for (int op = 0; op < MEMORY_OP_COUNT; op++)
+        for (const enum rcode *code = sim_answers((enum memory_op)op, done); *code != OK; code++)
+            for (uint64_t call = 1; call <= calls[op]; call = next_call(call, calls[op])) {
+                struct sim_strike strike = {
+                    .op = (enum memory_op)op,
+                    .call = call,
+                    .fault = {done ? MEMORY_FAULT_LOSE : MEMORY_FAULT_REFUSE, *code},
+                    .stumbles = stumbles};
+                run(seed, &strike, false);
+                if (!strike.hit)
+                    fail_msg("%s: not hit", sim_strike_text(&strike));
+                hits++;
+            }
+    return hits;
+}
+
+static void any_call_may_be_refused(void **state)
+{
+    (void)state;
+    for (uint64_t seed = sim_seed_first(); seed <= sim_seed_last(1); seed++) {
+        assert_true(answer_all(seed, false, false) > 50);
+        assert_true(answer_all(seed, true, false) > 50);
+    }
+}
+
+static void any_answer_may_be_lost(void **state)
+{
+    (void)state;
+    for (uint64_t seed = sim_seed_first(); seed <= sim_seed_last(1); seed++) {
+        assert_true(answer_all(seed, false, true) > 50);
+        assert_true(answer_all(seed, true, true) > 50);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(killed_before_any_call),
+        cmocka_unit_test(killed_after_any_call),
+        cmocka_unit_test(any_call_may_be_refused),
+        cmocka_unit_test(any_answer_may_be_lost),
+    };
+    log_configure(getenv("RIMBALZO_TEST_LOG") ? LOG_DEBUG : LOG_ERROR, LOG_LOGFMT);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
