@@ -104,7 +104,10 @@ void output_row(struct output *output, const struct cell *cells);
 void output_end(struct output *output);
 
 /* Appends `text` as a JSON string, quotes included. */
-void json_string(struct buf *out, struct str text);
+void output_json_string(struct buf *out, struct str text);
+#ifndef JANSSON_H /* which has a json_string of its own */
+#define json_string output_json_string
+#endif
 
 /* --- the subcommands
  * ------------------------------------------------------------------------------------- */

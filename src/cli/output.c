@@ -56,7 +56,7 @@ static const char *json_escape(unsigned char c, char storage[8])
     return storage;
 }
 
-void json_string(struct buf *out, struct str text)
+void output_json_string(struct buf *out, struct str text)
 {
     size_t done = 0, at = 0; /* text[done..at) is to be written as it is */
     buf_append(out, "\"", 1);
@@ -138,7 +138,7 @@ static void cell_append(struct buf *out, const struct cell *cell, enum output_fo
         return;
     case OUTPUT_JSON:
     case OUTPUT_JSONL:
-        json_string(out, cell->text);
+        output_json_string(out, cell->text);
         return;
     }
 }
@@ -262,7 +262,7 @@ static void json_row(struct output *output, const struct cell *cells)
         buf_str(out, output->row_count ? STR(",\n  ") : STR("[\n  "));
     for (int c = 0; c < output->column_count; c++) {
         buf_append(out, c ? "," : "{", 1);
-        json_string(out, str_of(output->columns[c]));
+        output_json_string(out, str_of(output->columns[c]));
         buf_append(out, ":", 1);
         cell_append(out, &cells[c], output->format);
     }
