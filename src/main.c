@@ -12,6 +12,9 @@ static const struct {
     {"worker", cmd_worker, "consume bounce records and decide: state, retries, suppressions"},
     {"topics", cmd_topics, "create the topics, or check them: plan, apply, check"},
     {"state", cmd_state, "what is known of a recipient: get, list"},
+    {"classify", cmd_classify, "class and reason of a bounce, or of one per line of stdin"},
+    {"decode", cmd_decode, "print an Avro message as JSON"},
+    {"config", cmd_config, "the configuration: check, show, defaults"},
     {"version", cmd_version, "print the version"},
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
