@@ -63,7 +63,7 @@ static void complain(cyaml_log_t level, void *context, const char *format, va_li
     const char *position = strstr(text, "(line: ");
     if (position && !complaint->line)
         sscanf(position, "(line: %u, column: %u)", &complaint->line, &complaint->column);
-    else if (!complaint->text[0] && !strstr(text, "Backtrace"))
+    else if (!position && !complaint->text[0] && !strstr(text, "Backtrace"))
         snprintf(complaint->text, sizeof(complaint->text), "%.*s",
                  (int)strcspn(strncmp(text, "Load: ", 6) ? text : text + 6, "\n"),
                  strncmp(text, "Load: ", 6) ? text : text + 6);
@@ -87,8 +87,7 @@ static cyaml_config_t settings(struct complaint *complaint)
                             .flags = CYAML_CFG_NO_ALIAS};
 }
 
-/* --- lines
- * ---------------------------------------------------------------------------------------- */
+/* --- lines --- */
 
 static const yaml_node_t *entry(yaml_document_t *document, const yaml_node_t *list, uint32_t index)
 {
@@ -117,8 +116,7 @@ static void rule_lines(yaml_document_t *document, const yaml_node_t *map, struct
     }
 }
 
-/* --- loading
- * -------------------------------------------------------------------------------------- */
+/* --- loading --- */
 
 static bool is_known(struct str key)
 {
