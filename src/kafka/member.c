@@ -56,6 +56,7 @@ static void trouble(struct member *member, enum rcode rcode, const char *text)
     member->failed = true;
     member->interrupted = true;
     err_set(&member->failure, rcode, "%s", text);
+    rd_kafka_yield(member->client->handle);
 }
 
 static void on_error(void *context, rd_kafka_resp_err_t code, const char *text)
@@ -108,10 +109,9 @@ static void revoke(struct kafka_port *self, bool lost)
     member->owned_count = 0;
 }
 
-static void on_rebalance(void *context, rd_kafka_resp_err_t code,
-                         rd_kafka_topic_partition_list_t *partitions)
+static void rebalance(struct kafka_port *self, rd_kafka_resp_err_t code,
+                      rd_kafka_topic_partition_list_t *partitions)
 {
-    struct kafka_port *self = context;
     struct member *member = &self->member;
     rd_kafka_t *handle = member->client->handle;
     member->interrupted = true;
@@ -134,6 +134,14 @@ static void on_rebalance(void *context, rd_kafka_resp_err_t code,
     if (member->owned_count && self->port.listener.assigned)
         self->port.listener.assigned(self->port.listener.context, member->owned,
                                      member->owned_count);
+}
+
+static void on_rebalance(void *context, rd_kafka_resp_err_t code,
+                         rd_kafka_topic_partition_list_t *partitions)
+{
+    struct kafka_port *self = context;
+    rebalance(self, code, partitions);
+    rd_kafka_yield(self->member.client->handle); /* poll returns at once, not at its timeout */
 }
 
 /* --- life --- */

@@ -65,9 +65,10 @@ static void fail_delivery(struct producer *producer, const rd_kafka_message_t *m
         fail_too_large(producer, message, topic);
     else
         err_set(&producer->failure, permanent(code) ? client_rcode(code, OK) : E_LOG_ABORTABLE,
-                "a record for %s-%d (key %zu, value %zu octets) was not written: %s (%s)", topic,
+                "a record for %s-%d (key %zu, value %zu octets) was not written: %s (%s)%s", topic,
                 message->partition, message->key_len, message->len, rd_kafka_err2str(code),
-                rd_kafka_err2name(code));
+                rd_kafka_err2name(code),
+                client_rcode(code, OK) == E_TOPICS ? "; see `rimbalzo topics check`" : "");
 }
 
 static void on_delivery(void *context, const rd_kafka_message_t *message)
