@@ -1,7 +1,8 @@
 /*
  * Layers: each is a YAML document (the defaults, the file) or single keys with a value
  * (environment, --set). Either way a pair of key and node goes through apply(): a leaf is stored, a
- * section's or a map's entries wait in a queue, with their full keys, until their turn comes.
+ * section's or a map's entries wait, with their full keys, until their turn comes: before what
+ * stands behind the section, so that faults come in the order of the file.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -197,15 +198,15 @@ static void policy_store(struct loader *loader, const struct given *given,
 /* --- one key -------------------------------------------------------------------------------------
  */
 
-static void queue_add(struct loader *loader, const char *path, struct config_place key_place,
-                      const yaml_node_t *node)
+static void await(struct loader *loader, const char *path, struct config_place key_place,
+                  const yaml_node_t *node)
 {
-    if (loader->queue_len == loader->queue_cap) {
-        loader->queue_cap = loader->queue_cap ? loader->queue_cap * 2 : 64;
-        loader->queue =
-            mem_realloc(loader->queue, (size_t)loader->queue_cap * sizeof(*loader->queue));
+    if (loader->waiting_len == loader->waiting_cap) {
+        loader->waiting_cap = loader->waiting_cap ? loader->waiting_cap * 2 : 64;
+        loader->waiting =
+            mem_realloc(loader->waiting, (size_t)loader->waiting_cap * sizeof(*loader->waiting));
     }
-    struct entry *entry = &loader->queue[loader->queue_len++];
+    struct entry *entry = &loader->waiting[loader->waiting_len++];
     snprintf(entry->path, sizeof(entry->path), "%s", path);
     entry->key_place = key_place;
     entry->node = node;
@@ -224,8 +225,8 @@ static int duplicate_line(struct loader *loader, const yaml_node_t *map,
     return 0;
 }
 
-/* Queues a map's entries as `path`.key; path "" for the root. */
-static void queue_map(struct loader *loader, const char *path, const yaml_node_t *map)
+/* Has a map's entries wait as `path`.key; path "" for the root. */
+static void await_map(struct loader *loader, const char *path, const yaml_node_t *map)
 {
     const yaml_node_pair_t *end = map->data.mapping.pairs.top;
     for (const yaml_node_pair_t *pair = map->data.mapping.pairs.start; pair < end; pair++) {
@@ -246,7 +247,7 @@ static void queue_map(struct loader *loader, const char *path, const yaml_node_t
         else if (line)
             fault_add(&loader->faults, place, full, "is given twice; keep one");
         else
-            queue_add(loader, full, place, yaml_document_get_node(loader->document, pair->value));
+            await(loader, full, place, yaml_document_get_node(loader->document, pair->value));
     }
 }
 
@@ -264,7 +265,7 @@ static void unknown_key(struct loader *loader, struct config_place place, const 
 static void apply_section(struct loader *loader, const struct given *given)
 {
     if (given->node->type == YAML_MAPPING_NODE)
-        queue_map(loader, given->path, given->node);
+        await_map(loader, given->path, given->node);
     else if (!yaml_text_is_null(
                  given->node)) /* a section whose keys are all commented out is fine */
         fault_add(&loader->faults, given->place, given->path, "must be a map of keys");
@@ -321,13 +322,28 @@ static void apply(struct loader *loader, const struct entry *entry)
     loader->config->private->places[index] = given.place;
 }
 
+/* The entries from `first` on, so that the first one of them is taken next. */
+static void turn(struct loader *loader, int first)
+{
+    for (int last = loader->waiting_len - 1; first < last; first++, last--) {
+        struct entry entry = loader->waiting[first];
+        loader->waiting[first] = loader->waiting[last];
+        loader->waiting[last] = entry;
+    }
+}
+
 static void drain(struct loader *loader)
 {
-    for (int i = 0; i < loader->queue_len && loader->faults.count < CONFIG_FAULTS_MAX; i++) {
-        struct entry entry = loader->queue[i]; /* the queue may move */
+    turn(loader, 0);
+    while (loader->waiting_len && loader->faults.count < CONFIG_FAULTS_MAX) {
+        struct entry entry = loader->waiting[--loader->waiting_len];
+        int first = loader->waiting_len;
         apply(loader, &entry);
+        turn(loader, first);
     }
-    loader->queue_len = 0;
+    if (loader->waiting_len && loader->faults.all)
+        buf_printf(loader->faults.all, "%s: further errors are not shown\n", loader->layer.name);
+    loader->waiting_len = 0;
 }
 
 void apply_root(struct loader *loader, struct config_place layer, yaml_document_t *document)
@@ -336,7 +352,7 @@ void apply_root(struct loader *loader, struct config_place layer, yaml_document_
     loader->layer = layer;
     loader->document = document;
     if (root && root->type == YAML_MAPPING_NODE)
-        queue_map(loader, "", root);
+        await_map(loader, "", root);
     else if (root && !yaml_text_is_null(root))
         fault_add(&loader->faults, place_of(layer, root), "configuration", "must be a map of keys");
     drain(loader);
@@ -352,6 +368,6 @@ void apply_single(struct loader *loader, struct config_place layer, yaml_documen
         fault_add(&loader->faults, layer, path, "has no value; give one or remove the key");
         return;
     }
-    queue_add(loader, path, layer, root);
+    await(loader, path, layer, root);
     drain(loader);
 }

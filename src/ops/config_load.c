@@ -150,7 +150,7 @@ enum rcode config_load(const struct config_options *options, struct config **ret
         derive(loader.config);
         config_check(loader.config, &loader.faults);
     }
-    mem_free(loader.queue);
+    mem_free(loader.waiting);
     if (loader.faults.count) {
         config_free(loader.config);
         if (err)

@@ -51,7 +51,7 @@ struct config_private {
     int property_cap, policy_cap;
 };
 
-#define CONFIG_FAULTS_MAX 20
+#define CONFIG_FAULTS_MAX 100 /* a file that is no configuration */
 
 struct faults {
     struct err first;
@@ -94,8 +94,8 @@ struct loader {
     struct faults faults;
     struct config_place layer; /* position aside */
     yaml_document_t *document;
-    struct entry *queue;
-    int queue_len, queue_cap;
+    struct entry *waiting; /* the last one is next */
+    int waiting_len, waiting_cap;
 };
 
 /* Applies a document's root, or one key with its node; then everything inside it. */
