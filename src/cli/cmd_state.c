@@ -235,13 +235,14 @@ static enum rcode get(struct session *session, bool *ret_found, struct err *err)
     }
     if (rc == OK && wanted.exists)
         rc = codec_decode_recipient(session->codec, buf_view(&wanted.value), &state, err);
-    if (rc == OK) {
+    if (rc == OK && (wanted.exists || session->options->output != OUTPUT_TABLE)) {
         begin_output(session);
         if (wanted.exists)
             show(session, &state, reading.partition);
         output_end(&session->output);
-        *ret_found = wanted.exists;
     }
+    if (rc == OK)
+        *ret_found = wanted.exists;
     buf_deinit(&wanted.value);
     return rc;
 }

@@ -61,6 +61,8 @@ static void show(const struct topics_plan *plan, const struct topics_options *to
 {
     static const char *const columns[] = {"topic", "action", "setting", "from", "to", "why"};
     struct output output;
+    if (!plan->count && format == OUTPUT_TABLE)
+        return; /* stderr says so */
     output_begin(&output, format, stdout, columns, sizeof(columns) / sizeof(columns[0]));
     for (int i = 0; i < plan->count; i++) {
         const struct topics_change *change = &plan->changes[i];

@@ -281,8 +281,9 @@ enum rcode facts_partition_count(struct client *client, const char *topic, int32
         return client_fail(err, rd_kafka_last_error(), E_TOPICS, topic);
     rd_kafka_resp_err_t code =
         rd_kafka_metadata(client->handle, 0, handle, &metadata, FACTS_WAIT_MS);
-    if (code == RD_KAFKA_RESP_ERR__TIMED_OUT)
-        rc = err_set(err, E_BROKER_UNREACHABLE, "metadata of %s: no broker answers", topic);
+    if (code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__TRANSPORT)
+        rc = err_set(err, E_BROKER_UNREACHABLE,
+                     "no broker of kafka.bootstrap.servers answers (asked for topic %s)", topic);
     else if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         rc = client_fail(err, code, E_BROKER_UNREACHABLE, topic);
     else if (metadata->topic_cnt != 1)

@@ -6,7 +6,7 @@
 #include "kafka/facts.h"
 #include "kafka/scan.h"
 
-#define ANSWER_MS 30000
+#define ANSWER_MS 15000
 #define SILENCE_MS 60000
 #define PROGRESS_MS 1000
 #define POLL_MS 100

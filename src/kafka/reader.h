@@ -14,7 +14,8 @@ enum rcode kafka_reader_open(struct kafka_properties properties, const char *gro
                              struct kafka_reader **ret_reader, struct err *err) WARN_UNUSED;
 void kafka_reader_close(struct kafka_reader *reader); /* NULL is allowed */
 
-/* E_TOPICS: the topic does not exist. E_BROKER_UNREACHABLE after half a minute without an answer.
+/* E_TOPICS: the topic does not exist. E_BROKER_UNREACHABLE after a quarter of a minute without an
+ * answer.
  */
 enum rcode kafka_reader_partition_count(struct kafka_reader *reader, const char *topic,
                                         int32_t *ret_count, struct err *err) WARN_UNUSED;

@@ -7,7 +7,8 @@
 #include "kafka/topics_parts.h"
 
 #define REQUEST_TIMEOUT_MS 30000
-#define DEADLINE_MS 30000
+#define DEADLINE_MS 30000 /* of a change to take effect */
+#define UNREACHABLE_MS 10000
 
 const char *const topics_setting_names[SETTING_COUNT] = {
 #define X(constant, name) name,
@@ -103,7 +104,7 @@ static enum rcode describe_configs(struct client *client, const struct topics_op
 static enum rcode width(struct client *client, const char *topic, int32_t *ret_count,
                         struct err *err)
 {
-    int64_t deadline_ms = clock_monotonic_ms() + DEADLINE_MS;
+    int64_t deadline_ms = clock_monotonic_ms() + UNREACHABLE_MS;
     enum rcode rc;
     while ((rc = facts_partition_count(client, topic, ret_count, err)) != OK) {
         if (rc == E_TOPICS) {
@@ -128,7 +129,8 @@ enum rcode topics_describe(struct client *client, const struct topics_options *o
             return rc;
         live.topics[i].exists = live.topics[i].partitions > 0;
     }
-    rd_kafka_resp_err_t code = rd_kafka_metadata(client->handle, 0, NULL, &metadata, DEADLINE_MS);
+    rd_kafka_resp_err_t code =
+        rd_kafka_metadata(client->handle, 0, NULL, &metadata, UNREACHABLE_MS);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         return client_fail(err, code, E_BROKER_UNREACHABLE, "asking for the brokers");
     live.brokers = metadata->broker_cnt;
