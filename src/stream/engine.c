@@ -330,12 +330,16 @@ static void mark_certify(struct engine *engine)
     }
 }
 
+/* Tells the consumer what to fetch. Nothing as long as no transaction is possible (a predecessor's may have to be
+ * finished first): records would only be fetched to be dropped, again and again. */
 static enum rcode assign_running(struct engine *engine, struct err *err)
 {
     struct port_position *positions =
         mem_alloc((size_t)engine->partition_count * sizeof(*positions));
+    bool running = any_in_state(engine, PARTITION_RUNNING);
+    bool ready = running && transaction_ready(engine);
     int count = 0;
-    for (int i = 0; i < engine->partition_count; i++) {
+    for (int i = 0; ready && i < engine->partition_count; i++) {
         const struct partition *partition = &engine->partitions[i];
         if (partition->state == PARTITION_RUNNING)
             positions[count++] = (struct port_position){partition->id, partition->input_next};
@@ -343,7 +347,7 @@ static enum rcode assign_running(struct engine *engine, struct err *err)
     enum rcode rc = engine->port->ops->assign(engine->port, positions, count, err);
     mem_free(positions);
     if (rc == OK)
-        engine->assign_dirty = false;
+        engine->assign_dirty = running && !ready;
     return rc;
 }
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/log.h"
 #include "sim_support.h"
 #include "tmpdir.h"
 
@@ -37,6 +38,12 @@ uint64_t sim_seed_last(uint64_t usual)
     return many ? strtoull(many, NULL, 10) : usual;
 }
 
+void sim_log(void)
+{
+    enum log_level none = (enum log_level)(LOG_ERROR + 1);
+    log_configure(getenv("RIMBALZO_TEST_LOG") ? LOG_DEBUG : none, LOG_LOGFMT);
+}
+
 bool sim_thorough(void)
 {
     return getenv("RIMBALZO_TEST_SEEDS") != NULL;
@@ -64,10 +71,10 @@ void sim_init(struct sim *sim, const struct sim_options *options)
         sim->options.map_size_initial = 1 << 20;
     if (!sim->options.certificate_refresh_ms)
         sim->options.certificate_refresh_ms = 3600000;
-    sim->cluster = memory_cluster_new(&(struct memory_cluster_options){
-        .seed = options->seed,
-        .start_ms = START_MS,
-        .marker_delay_max_ms = options->marker_delay_max_ms});
+    sim->cluster = memory_cluster_new(
+        &(struct memory_cluster_options){.seed = options->seed,
+                                         .start_ms = START_MS,
+                                         .marker_delay_max_ms = options->marker_delay_max_ms});
     for (int topic = 0; topic < TOPIC_COUNT; topic++)
         memory_topic_create(sim->cluster, (enum topic)topic, options->partitions);
     memory_chaos_init(&sim->chaos, options->seed, options->chaos);
@@ -143,7 +150,8 @@ void sim_start_as(struct sim *sim, int index, int identity)
                                           .transactional_id = transactional_id,
                                           .input = TOPIC_BOUNCES,
                                           .certificate = TOPIC_RECIPIENTS};
-    *node = (struct sim_node){.port = memory_port_new(sim->cluster, &options)};
+    *node = (struct sim_node){.port = memory_port_new(sim->cluster, &options),
+                              .lives = node->lives + 1};
     node_dir(sim, index, node->dir);
     struct worker_options worker_options = sim_worker_options(sim, node->dir);
     if (worker_new(&worker_options, &node->worker, &err) != OK) {
@@ -157,16 +165,16 @@ void sim_start_as(struct sim *sim, int index, int identity)
     if (!faults.decide)
         faults = memory_chaos_faults(&sim->chaos);
     memory_port_faults(node->port, &faults);
-    node->engine = engine_new(&(struct engine_options){
-        .port = node->port,
-        .processor = node->processor,
-        .thread = index,
-        .batch_records_max = sim->options.batch_records_max,
-        .batch_bytes_max = 1 << 24,
-        .commit_interval_ms = 100,
-        .certificate_refresh_ms = sim->options.certificate_refresh_ms,
-        .rebuilds_max = 1000000,
-        .partition_count = sim->options.partitions});
+    node->engine = engine_new(
+        &(struct engine_options){.port = node->port,
+                                 .processor = node->processor,
+                                 .thread = index,
+                                 .batch_records_max = sim->options.batch_records_max,
+                                 .batch_bytes_max = 1 << 24,
+                                 .commit_interval_ms = 100,
+                                 .certificate_refresh_ms = sim->options.certificate_refresh_ms,
+                                 .rebuilds_max = 1000000,
+                                 .partition_count = sim->options.partitions});
 }
 
 static void end_node(struct sim *sim, int index, bool clean)

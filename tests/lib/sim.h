@@ -1,6 +1,6 @@
 /*
- * A simulated deployment: workers on the in-memory log with real stores, and the oracle that every scenario ends
- * in. Everything follows from the seed; a failure prints it.
+ * A simulated deployment: workers on the in-memory log with real stores, and the oracle that every
+ * scenario ends in. Everything follows from the seed; a failure prints it.
  */
 #pragma once
 #include "stream/engine.h"
@@ -14,16 +14,17 @@ struct sim;
 
 struct sim_options {
     uint64_t seed;
-    int32_t partitions;             /* of input and recipients */
-    int nodes;                      /* started at once */
-    int recipients;                 /* how many different addresses the generator uses */
-    int64_t marker_delay_max_ms;    /* see memory_port.h */
+    int32_t partitions;              /* of input and recipients */
+    int nodes;                       /* started at once */
+    int recipients;                  /* how many different addresses the generator uses */
+    int64_t marker_delay_max_ms;     /* see memory_port.h */
     struct memory_chaos_rates chaos; /* of every op of every port; zero: none */
-    size_t map_size_initial;        /* 0: 1 MiB */
-    size_t batch_records_max;       /* 0: 200 */
-    int64_t certificate_refresh_ms; /* 0: an hour */
-    bool clean; /* the generator makes no poison and no misrouted records */
-    /* Puts something between engine and worker (sim_plant.h): what it returns is mem_free()d with the node. */
+    size_t map_size_initial;         /* 0: 1 MiB */
+    size_t batch_records_max;        /* 0: 200 */
+    int64_t certificate_refresh_ms;  /* 0: an hour */
+    bool clean;                      /* the generator makes no poison and no misrouted records */
+    /* Puts something between engine and worker (sim_plant.h): what it returns is mem_free()d with
+     * the node. */
     struct processor *(*plant)(struct sim *sim, int node, struct processor *worker);
 };
 
@@ -34,6 +35,7 @@ struct sim_node {
     struct processor *processor; /* what the engine runs: the worker, or what was planted */
     struct engine *engine;
     enum rcode ended; /* why it stopped by itself */
+    int lives;        /* how often it was started */
     bool stalled;
     bool stays_down; /* nobody starts it again before sim_heal() */
 };
@@ -44,7 +46,7 @@ struct sim {
     struct memory_cluster *cluster;
     struct memory_chaos chaos;
     struct memory_faults faults; /* instead of the chaos, when set; of nodes started from then on */
-    struct port *outside;        /* a producer with a transaction open, see sim_feed_transaction() */
+    struct port *outside; /* a producer with a transaction open, see sim_feed_transaction() */
     struct policy_set policies;
     struct rule_set *rules;
     struct codec *codec;
@@ -57,6 +59,8 @@ struct sim {
 /* The seeds to run: `usual` many, RIMBALZO_TEST_SEEDS many, or RIMBALZO_TEST_SEED alone. */
 uint64_t sim_seed_first(void);
 uint64_t sim_seed_last(uint64_t usual);
+/* Logs of the engine: none, or all with RIMBALZO_TEST_LOG. */
+void sim_log(void);
 bool sim_thorough(void); /* RIMBALZO_TEST_SEEDS is given: do not sample */
 
 void sim_init(struct sim *sim, const struct sim_options *options);
@@ -97,9 +101,11 @@ enum rcode sim_failure(const struct sim *sim, int32_t partition);
 /* Faults stop; the nodes that do not run are started. */
 void sim_heal(struct sim *sim);
 
-/* The oracle: outputs and final states of a read_committed reader equal the sequential fold of the input, one
- * record at a time from offset zero. Fails the cmocka test with the seed and the first difference. Returns how
- * many outputs there were. `expect_failure`: returns -1 instead of failing when they differ. */
+/* The oracle: outputs and final states of a read_committed reader equal the sequential fold of the
+ * input, one record at a time from offset zero. Fails the cmocka test with the seed and the first
+ * difference. Returns how many outputs there were. `expect_failure`: returns -1 instead of failing
+ * when they differ. */
 int64_t sim_check(struct sim *sim, bool expect_failure);
-/* The same without one partition of every topic; the input must be clean, or records would cross over. */
+/* The same without one partition of every topic; the input must be clean, or records would cross
+ * over. */
 int64_t sim_check_without(struct sim *sim, int32_t partition);

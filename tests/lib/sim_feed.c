@@ -27,15 +27,13 @@ static void produce(struct sim *sim, const struct input_record *record, int32_t 
     codec_encode_input(sim->codec, record, &value);
     struct str key = STR("odd");
     if (address_canonical(record->recipient, false, canonical, &len, &err) == OK)
-        key = (struct str){key_text, identity_key((struct identity){record->tenant, {canonical, len}},
-                                                  key_text)};
+        key = (struct str){
+            key_text, identity_key((struct identity){record->tenant, {canonical, len}}, key_text)};
     if (partition < 0)
         partition = hash_partition(key, sim->options.partitions);
     put(sim,
-        &(struct port_message){.topic = TOPIC_BOUNCES,
-                               .partition = partition,
-                               .key = key,
-                               .value = buf_view(&value)},
+        &(struct port_message){
+            .topic = TOPIC_BOUNCES, .partition = partition, .key = key, .value = buf_view(&value)},
         /* now and then the broker's clock lags so far that the event's time is not believed */
         sim->event_time_ms - (sim_random(sim, 50) ? 0 : 600000));
     buf_deinit(&value);
@@ -66,11 +64,11 @@ static void produce_garbage(struct sim *sim)
     if (len > 2 && sim_random(sim, 2))
         octets[0] = (char)0xc3, octets[1] = 1;
     put(sim,
-        &(struct port_message){
-            .topic = TOPIC_BOUNCES,
-            .partition = (int32_t)sim_random(sim, (uint64_t)sim->options.partitions),
-            .key = sim_random(sim, 2) ? STR("garbage") : STR_NULL,
-            .value = sim_random(sim, 5) ? (struct str){octets, len} : STR_NULL},
+        &(struct port_message){.topic = TOPIC_BOUNCES,
+                               .partition =
+                                   (int32_t)sim_random(sim, (uint64_t)sim->options.partitions),
+                               .key = sim_random(sim, 2) ? STR("garbage") : STR_NULL,
+                               .value = sim_random(sim, 5) ? (struct str){octets, len} : STR_NULL},
         -1);
 }
 
@@ -132,10 +130,10 @@ void sim_feed(struct sim *sim, int count)
 void sim_feed_transaction(struct sim *sim, int count, bool commit)
 {
     struct err err;
-    sim->outside = memory_port_new(
-        sim->cluster, &(struct memory_port_options){.transactional_id = "outside",
-                                                    .input = TOPIC_BOUNCES,
-                                                    .certificate = TOPIC_RECIPIENTS});
+    sim->outside = memory_port_new(sim->cluster,
+                                   &(struct memory_port_options){.transactional_id = "outside",
+                                                                 .input = TOPIC_BOUNCES,
+                                                                 .certificate = TOPIC_RECIPIENTS});
     const struct port_ops *ops = sim->outside->ops;
     enum rcode rc;
     while ((rc = ops->producer_open(sim->outside, &err)) != OK)

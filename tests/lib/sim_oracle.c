@@ -1,6 +1,7 @@
 /*
- * The oracle: a worker fed one record at a time, in order, from offset zero, with a fresh store and a port that
- * only writes down what is sent. Then everything a read_committed reader sees must be the same.
+ * The oracle: a worker fed one record at a time, in order, from offset zero, with a fresh store and
+ * a port that only writes down what is sent. Then everything a read_committed reader sees must be
+ * the same.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -108,7 +109,8 @@ static void put_state(struct states *states, int32_t partition, struct str key, 
         buf_str(&state->value, value);
 }
 
-/* A state as it counts at the partition's final stream time, whether or not the idle scan came by. */
+/* A state as it counts at the partition's final stream time, whether or not the idle scan came by.
+ */
 static void add_state_line(struct sim *sim, struct lines *lines, const struct state *state,
                            int64_t stream_time_ms)
 {
@@ -155,7 +157,8 @@ struct recorder {
     struct states states;
 };
 
-static enum rcode record_send(struct port *port, const struct port_message *message, struct err *err)
+static enum rcode record_send(struct port *port, const struct port_message *message,
+                              struct err *err)
 {
     struct recorder *recorder = (struct recorder *)port;
     struct buf line;
@@ -243,9 +246,11 @@ static bool equal_lines(const struct sim *sim, const char *what, struct lines *e
         if (!strcmp(left, right))
             continue;
         if (!quiet)
-            fprintf(stderr, "seed %llu: %s differ (%zu expected, %zu found)\n  expected: %s\n  found:    %s\n",
-                    (unsigned long long)sim->options.seed, what, expected->count, actual->count, left,
-                    right);
+            fprintf(
+                stderr,
+                "seed %llu: %s differ (%zu expected, %zu found)\n  expected: %s\n  found:    %s\n",
+                (unsigned long long)sim->options.seed, what, expected->count, actual->count, left,
+                right);
         return false;
     }
     return true;

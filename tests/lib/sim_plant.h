@@ -1,6 +1,6 @@
 /*
- * A processor that stands between engine and worker and passes every call on: tests copy its operations and
- * change some, to plant a bug that the oracle has to find, or to watch.
+ * A processor that stands between engine and worker and passes every call on: tests copy its
+ * operations and change some, to plant a bug that the oracle has to find, or to watch.
  */
 #pragma once
 #include "sim.h"

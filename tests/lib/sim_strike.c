@@ -20,11 +20,7 @@ static struct memory_fault decide(void *context, struct port *port, enum memory_
 {
     struct sim_strike *strike = context;
     struct sim *sim = strike->sim;
-    if (sim->nodes[strike->node].port != port)
-        return (struct memory_fault){0};
-    if (!strike->first)
-        strike->first = port;
-    if (strike->first != port)
+    if (sim->nodes[strike->node].port != port || sim->nodes[strike->node].lives > 1)
         return (struct memory_fault){0};
     strike->calls[op] = call;
     if (op != strike->op || call != strike->call)

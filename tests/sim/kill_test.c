@@ -1,19 +1,18 @@
 /*
- * Killed at every call: one small input, and a node that dies before or after each single call it makes to the
- * log; and answers that are refused or lost at each. The node comes back at once or after its session timed out,
- * everything is read to the end, and the oracle compares (tests/lib/sim.h).
+ * Killed at every call: one small input, and a node that dies before or after each single call it
+ * makes to the log; and answers that are refused or lost at each. The node comes back at once or
+ * after its session timed out, everything is read to the end, and the oracle compares
+ * (tests/lib/sim.h).
  *
- * The calls are counted in a run where nothing strikes. Every run is done in two worlds: a smooth one, and one
- * that stumbles by itself, so that aborts, rebuilds and restores are struck as well.
+ * The calls are counted in a run where nothing strikes. Every run is done in two worlds: a smooth
+ * one, and one that stumbles by itself, so that aborts, rebuilds and restores are struck as well.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
-#include "base/log.h"
 #include "sim_strike.h"
 
 #define CALLS_MAX 16 /* of one operation, evenly chosen, unless thorough */
@@ -48,10 +47,8 @@ static int strike_all(uint64_t seed, bool stumbles, struct memory_fault fault)
     sim_small_calls(seed, stumbles, calls);
     for (int op = 0; op < MEMORY_OP_COUNT; op++)
         for (uint64_t call = 1; call <= calls[op]; call = next_call(call, calls[op])) {
-            struct sim_strike strike = {.op = (enum memory_op)op,
-                                        .call = call,
-                                        .fault = fault,
-                                        .stumbles = stumbles};
+            struct sim_strike strike = {
+                .op = (enum memory_op)op, .call = call, .fault = fault, .stumbles = stumbles};
             run(seed, &strike, call % 2);
             if (!strike.hit)
                 fail_msg("%s: not hit", sim_strike_text(&strike));
@@ -120,6 +117,40 @@ static void any_answer_may_be_lost(void **state)
     }
 }
 
+static struct memory_fault no_producer_yet(void *context, struct port *port, enum memory_op op,
+                                           uint64_t call)
+{
+    struct sim *sim = context;
+    (void)port;
+    (void)call;
+    if (op == MEMORY_PRODUCER_OPEN && memory_cluster_now(sim->cluster) < 30000)
+        return (struct memory_fault){MEMORY_FAULT_REFUSE, E_LOG_RETRIABLE};
+    return (struct memory_fault){0};
+}
+
+/* While a predecessor's transaction is being finished nothing is fetched, over and over, to be
+ * dropped. */
+static void a_producer_that_takes_its_time_is_waited_for(void **state)
+{
+    (void)state;
+    struct sim sim;
+    sim_small_init(&sim, 1);
+    sim_feed(&sim, 100);
+    sim_start(&sim, 0);
+    sim_start(&sim, 1);
+    assert_true(sim_drain(&sim, 1000));
+    sim_kill(&sim, 0);
+    sim_kill(&sim, 1);
+    sim_feed(&sim, 100);
+    memory_cluster_advance(sim.cluster, 1000);
+    sim.faults = (struct memory_faults){.context = &sim, .decide = no_producer_yet};
+    sim_start(&sim, 0);
+    sim_start(&sim, 1);
+    assert_true(sim_drain(&sim, 1000));
+    sim_finish(&sim, "no producer for half a minute");
+    sim_deinit(&sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,7 +158,8 @@ int main(void)
         cmocka_unit_test(killed_after_any_call),
         cmocka_unit_test(any_call_may_be_refused),
         cmocka_unit_test(any_answer_may_be_lost),
+        cmocka_unit_test(a_producer_that_takes_its_time_is_waited_for),
     };
-    log_configure(getenv("RIMBALZO_TEST_LOG") ? LOG_DEBUG : LOG_ERROR, LOG_LOGFMT);
+    sim_log();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

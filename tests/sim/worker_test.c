@@ -1,6 +1,7 @@
 /*
- * The worker on the in-memory log: kills, zombies, rebalances, lost answers, rewinds, wiped state; every scenario
- * ends in the oracle (tests/lib/sim.h). RIMBALZO_TEST_SEED=n repeats one seed, RIMBALZO_TEST_SEEDS=n runs more.
+ * The worker on the in-memory log: kills, zombies, rebalances, lost answers, rewinds, wiped state;
+ * every scenario ends in the oracle (tests/lib/sim.h). RIMBALZO_TEST_SEED=n repeats one seed,
+ * RIMBALZO_TEST_SEEDS=n runs more.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -102,8 +103,8 @@ static void wild_world(uint64_t seed)
             memory_cluster_advance(sim.cluster, (int64_t)sim_random(&sim, 60000));
             break;
         case 5:
-            memory_topic_compact(sim.cluster, TOPIC_RECIPIENTS,
-                                 (int32_t)sim_random(&sim, 4), false);
+            memory_topic_compact(sim.cluster, TOPIC_RECIPIENTS, (int32_t)sim_random(&sim, 4),
+                                 false);
             break;
         default:
             sim_start(&sim, node);
