@@ -11,6 +11,7 @@ static const struct {
 } commands[] = {
     {"worker", cmd_worker, "consume bounce records and decide: state, retries, suppressions"},
     {"topics", cmd_topics, "create the topics, or check them: plan, apply, check"},
+    {"produce-sample", cmd_produce_sample, "produce realistic records to the input topic"},
     {"state", cmd_state, "what is known of a recipient: get, list"},
     {"classify", cmd_classify, "class and reason of a bounce, or of one per line of stdin"},
     {"decode", cmd_decode, "print an Avro message as JSON"},
