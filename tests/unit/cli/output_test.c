@@ -1,0 +1,111 @@
+/* Rows as table, JSON, JSON lines and TSV. */
+#include "command.h"
+
+static const char *const columns[] = {"name", "count", "is_new"};
+
+static void assert_output(enum output_format format, struct cell (*rows)[3], int row_count,
+                          const char *expected)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *stream = open_memstream(&text, &len);
+    struct output output;
+    assert_non_null(stream);
+    output_begin(&output, format, stream, columns, 3);
+    for (int i = 0; i < row_count; i++)
+        output_row(&output, rows[i]);
+    output_end(&output);
+    fclose(stream);
+    assert_string_equal(text, expected);
+    free(text);
+}
+
+static void rows_look_as_their_format_wants(void **unused)
+{
+    (void)unused;
+    struct cell rows[][3] = {
+        {cell_text(STR("a")), cell_number(7), cell_bool(true)},
+        {cell_text(STR_NULL), cell_number(-1234567890123), cell_bool(false)},
+        {cell_text(STR("caf\xc3\xa9")), {.kind = CELL_NULL}, {.kind = CELL_NULL}},
+    };
+    assert_output(OUTPUT_TABLE, rows, 3,
+                  "NAME           COUNT  IS_NEW\n"
+                  "a                  7  true\n"
+                  "-     -1234567890123  false\n"
+                  "caf\xc3\xa9               -  -\n");
+    assert_output(OUTPUT_TSV, rows, 3,
+                  "name\tcount\tis_new\n"
+                  "a\t7\ttrue\n"
+                  "\t-1234567890123\tfalse\n"
+                  "caf\xc3\xa9\t\t\n");
+    assert_output(OUTPUT_JSONL, rows, 2,
+                  "{\"name\":\"a\",\"count\":7,\"is_new\":true}\n"
+                  "{\"name\":null,\"count\":-1234567890123,\"is_new\":false}\n");
+    assert_output(OUTPUT_JSON, rows, 2,
+                  "[\n"
+                  "  {\"name\":\"a\",\"count\":7,\"is_new\":true},\n"
+                  "  {\"name\":null,\"count\":-1234567890123,\"is_new\":false}\n"
+                  "]\n");
+}
+
+static void no_rows_are_a_header_or_an_empty_array(void **unused)
+{
+    (void)unused;
+    assert_output(OUTPUT_TABLE, NULL, 0, "NAME  COUNT  IS_NEW\n");
+    assert_output(OUTPUT_TSV, NULL, 0, "name\tcount\tis_new\n");
+    assert_output(OUTPUT_JSONL, NULL, 0, "");
+    assert_output(OUTPUT_JSON, NULL, 0, "[]\n");
+}
+
+static void hostile_octets_break_no_format(void **unused)
+{
+    (void)unused;
+    struct cell rows[][3] = {{cell_text(STR("a\tb\nc\rd\\e\"\x1b[2J\xff\xc2\x9b")), cell_number(1),
+                              cell_text(STR("\0"))}};
+    assert_output(OUTPUT_TABLE, rows, 1,
+                  "NAME                         COUNT  IS_NEW\n"
+                  "a\\tb\\nc\\x0dd\\e\"\\x1b[2J\xef\xbf\xbd\\x9b      1  \\x00\n");
+    assert_output(OUTPUT_JSONL, rows, 1,
+                  "{\"name\":\"a\\tb\\nc\\rd\\\\e\\\"\\u001b[2J\xef\xbf\xbd\xc2\x9b\",\"count\":1,"
+                  "\"is_new\":\"\\u0000\"}\n");
+}
+
+static void a_tsv_cell_is_one_cell_whatever_it_holds(void **unused)
+{
+    (void)unused;
+    struct cell rows[][3] = {{cell_text(STR("a\tb\nc\rd\\e\xff")), cell_number(1), cell_bool(1)}};
+    assert_output(OUTPUT_TSV, rows, 1, "name\tcount\tis_new\na\\tb\\nc\\rd\\\\e\xff\t1\ttrue\n");
+}
+
+static void a_long_table_keeps_its_widths(void **unused)
+{
+    (void)unused;
+    struct buf expected = {0};
+    struct cell(*rows)[3] = mem_alloc(5000 * sizeof(*rows));
+    buf_str(&expected, STR("NAME                  COUNT  IS_NEW\n"));
+    for (int i = 0; i < 5000; i++) {
+        rows[i][0] = cell_text(i == 4999 ? STR("the longest of all.") : STR("short"));
+        rows[i][1] = cell_number(i);
+        rows[i][2] = cell_bool(true);
+        buf_printf(&expected, "%-20s  %5d  true\n", i == 4999 ? "the longest of all." : "short", i);
+    }
+    rows[0][0] = cell_text(STR("twenty characters..."));
+    memcpy(expected.data + strlen("NAME                  COUNT  IS_NEW\n"), "twenty characters...",
+           20);
+    buf_append(&expected, "", 1);
+    assert_output(OUTPUT_TABLE, rows, 5000, expected.data);
+    mem_free(rows);
+    buf_deinit(&expected);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_look_as_their_format_wants),
+        cmocka_unit_test(no_rows_are_a_header_or_an_empty_array),
+        cmocka_unit_test(hostile_octets_break_no_format),
+        cmocka_unit_test(a_tsv_cell_is_one_cell_whatever_it_holds),
+        cmocka_unit_test(a_long_table_keeps_its_widths),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
