@@ -388,7 +388,8 @@ enum rcode engine_step(struct engine *engine, struct err *err)
     if (rc == OK) {
         mark_touched(engine);
         mark_certify(engine);
-        engine->idle = engine->counts_checked && !needs_transaction(engine) && !engine->assign_dirty &&
+        engine->idle = (engine->counts_checked || !engine->partition_count) &&
+                       !needs_transaction(engine) && !engine->assign_dirty &&
                        !any_in_state(engine, PARTITION_ASSIGNED) &&
                        !any_in_state(engine, PARTITION_RESTORING);
     }
