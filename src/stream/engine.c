@@ -383,8 +383,8 @@ enum rcode engine_step(struct engine *engine, struct err *err)
     }
     if (rc == OK && !engine->counts_checked && engine->partition_count)
         check_partition_counts(engine);
-    if (rc == OK)
-        rc = restore_turn(engine, err);
+    if (rc == OK && (engine->counts_checked || !engine->partition_count))
+        rc = restore_turn(engine, err); /* nothing runs before the partitions are counted */
     if (rc == OK) {
         mark_touched(engine);
         mark_certify(engine);

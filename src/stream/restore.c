@@ -326,6 +326,23 @@ static enum rcode read_some(struct engine *engine, struct err *err)
     return OK;
 }
 
+/* Trouble of the reader, which does not say whose it is: every partition being read looks again where to read
+ * from, and the one that cannot be read says why. */
+static enum rcode reading_failed(struct engine *engine, enum rcode rc, struct err *err)
+{
+    enum disposition disposition = rcode_disposition(rc);
+    bool position = disposition == DISPOSITION_STOP || disposition == DISPOSITION_RESTORE;
+    if (!position && disposition != DISPOSITION_RETRY)
+        return rc;
+    log_warn(rcode_name(rc), err->text, LOG_I("thread", engine->options.thread));
+    for (int i = 0; position && i < engine->partition_count; i++) {
+        struct partition *partition = &engine->partitions[i];
+        if (partition->state == PARTITION_RESTORING && partition->stage == RESTORE_READ)
+            engine_restore(engine, partition, err->text, false);
+    }
+    return OK;
+}
+
 enum rcode restore_turn(struct engine *engine, struct err *err)
 {
     bool reading = false;
@@ -349,9 +366,5 @@ enum rcode restore_turn(struct engine *engine, struct err *err)
     if (!reading && !engine->restore_dirty)
         return OK;
     enum rcode rc = read_some(engine, err);
-    if (rc != OK && rcode_disposition(rc) == DISPOSITION_RETRY) {
-        log_warn(rcode_name(rc), err->text, LOG_I("thread", engine->options.thread));
-        rc = OK;
-    }
-    return rc;
+    return rc == OK ? OK : reading_failed(engine, rc, err);
 }
