@@ -105,7 +105,11 @@ static enum rcode begin_store(struct slot *slot, struct err *err)
 {
     if (slot->begun)
         return OK;
-    enum rcode rc = store_begin(slot->store, err);
+    enum rcode rc = slot->map_full ? store_grow(slot->store, err) : OK;
+    if (rc != OK)
+        return rc;
+    slot->map_full = false;
+    rc = store_begin(slot->store, err);
     slot->begun = rc == OK;
     return rc;
 }

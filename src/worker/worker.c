@@ -207,8 +207,13 @@ static enum rcode worker_restore_apply(struct processor *processor, int32_t part
         enum rcode rc = store_begin(slot->store, err);
         if (rc == OK)
             rc = upsert(worker, slot, records, count, err);
-        if (rc == OK)
-            return store_commit(slot->store, input_next, next, 0, err);
+        if (rc == OK) {
+            size_t map_size = store_usage(slot->store).map_size;
+            rc = store_commit(slot->store, input_next, next, 0, err);
+            if (rc != OK && store_usage(slot->store).map_size > map_size)
+                continue; /* the map was full at the very end, and has grown */
+            return rc;
+        }
         store_abort(slot->store);
         if (rc == E_STORE_MAP_FULL)
             rc = store_grow(slot->store, err);
@@ -271,9 +276,6 @@ static void worker_abort(struct processor *processor)
         if (slot->begun)
             store_abort(slot->store);
         slot->begun = false;
-        struct err ignored; /* no room: the batch fails again, and says so */
-        if (slot->map_full && store_grow(slot->store, &ignored) == OK)
-            slot->map_full = false;
     }
 }
 

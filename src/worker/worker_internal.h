@@ -11,7 +11,7 @@ struct slot {
     int64_t stream_time_ms;  /* committed */
     int64_t batch_stream_ms; /* with the batch in hand */
     bool begun;              /* the store's transaction is open */
-    bool map_full;           /* it ran out of room: grow when it is closed */
+    bool map_full;           /* it ran out of room: grow before the batch is done again */
     struct store_cursor scan; /* where the idle scan goes on */
 };
 
