@@ -9,6 +9,7 @@
 
 #define STATE_FORMAT 1
 #define SEND_WAIT_MS 5
+#define SEND_MS_MAX 120000 /* as every step of a transaction (stream/transaction.c) */
 
 static struct worker *self(struct processor *processor)
 {
@@ -25,11 +26,18 @@ struct slot *worker_slot(struct worker *worker, int32_t partition)
 
 enum rcode worker_send(struct batch *batch, const struct port_message *message, struct err *err)
 {
+    const struct port_ops *ops = batch->port->ops;
+    int64_t deadline = -1;
     for (;;) {
-        enum rcode rc = batch->port->ops->send(batch->port, message, err);
+        enum rcode rc = ops->send(batch->port, message, err);
         if (rc == OK || rcode_disposition(rc) != DISPOSITION_RETRY)
             return rc;
-        batch->port->ops->wait(batch->port, SEND_WAIT_MS);
+        int64_t now = ops->monotonic_ms(batch->port);
+        if (deadline < 0)
+            deadline = now + SEND_MS_MAX;
+        if (now > deadline)
+            return E_LOG_UNKNOWN_OUTCOME;
+        ops->wait(batch->port, SEND_WAIT_MS);
     }
 }
 
