@@ -168,10 +168,14 @@ static int check_start(struct shared *shared, const sigset_t *signals, struct er
             err->code = rc;
             return 0;
         }
-        log_warn(rcode_name(rc), err->text, LOG_I("retry_ms", START_RETRY_MS));
+        log_warn(rcode_name(rc), err->text,
+                 LOG_S("servers", config_kafka(shared->settings->config, "bootstrap.servers")),
+                 LOG_I("retry_ms", START_RETRY_MS));
         int number = next_signal(signals, START_RETRY_MS);
-        if (number)
+        if (number) {
+            err->code = OK; /* told to end, which is no failure */
             return number;
+        }
     }
 }
 
