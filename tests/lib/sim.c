@@ -197,6 +197,7 @@ static void end_node(struct sim *sim, int index, bool clean)
         mem_free(node->processor);
     node->port->ops->free(node->port);
     node->port = NULL;
+    node->stalled = false;
 }
 
 void sim_stall(struct sim *sim, int node)

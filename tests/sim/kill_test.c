@@ -4,8 +4,9 @@
  * after its session timed out, everything is read to the end, and the oracle compares
  * (tests/lib/sim.h).
  *
- * The calls are counted in a run where nothing strikes. Every run is done in two worlds: a smooth
- * one, and one that stumbles by itself, so that aborts, rebuilds and restores are struck as well.
+ * The calls are counted in a run where nothing strikes. There are two worlds: one that stumbles by
+ * itself, so that aborts, rebuilds and restores are struck as well, and a smooth one, struck only
+ * when RIMBALZO_TEST_SEEDS is given; then no call is left out.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,12 +16,14 @@
 
 #include "sim_strike.h"
 
-#define CALLS_MAX 16 /* of one operation, evenly chosen, unless thorough */
+/* Calls of one operation that are struck, evenly chosen, unless thorough. */
+#define KILLS_MAX 10
+#define ANSWERS_MAX 3
 
 /* Where the next struck call is. */
-static uint64_t next_call(uint64_t call, uint64_t calls)
+static uint64_t next_call(uint64_t call, uint64_t calls, uint64_t max)
 {
-    uint64_t stride = sim_thorough() || calls <= CALLS_MAX ? 1 : calls / CALLS_MAX;
+    uint64_t stride = sim_thorough() || calls <= max ? 1 : calls / max;
     return call + stride;
 }
 
@@ -46,7 +49,7 @@ static int strike_all(uint64_t seed, bool stumbles, struct memory_fault fault)
     int hits = 0;
     sim_small_calls(seed, stumbles, calls);
     for (int op = 0; op < MEMORY_OP_COUNT; op++)
-        for (uint64_t call = 1; call <= calls[op]; call = next_call(call, calls[op])) {
+        for (uint64_t call = 1; call <= calls[op]; call = next_call(call, calls[op], KILLS_MAX)) {
             struct sim_strike strike = {
                 .op = (enum memory_op)op, .call = call, .fault = fault, .stumbles = stumbles};
             run(seed, &strike, call % 2);
@@ -62,7 +65,8 @@ static void killed_before_any_call(void **state)
     (void)state;
     struct memory_fault fault = {.kind = MEMORY_FAULT_KILL_BEFORE};
     for (uint64_t seed = sim_seed_first(); seed <= sim_seed_last(1); seed++) {
-        assert_true(strike_all(seed, false, fault) > 50);
+        if (sim_thorough())
+            assert_true(strike_all(seed, false, fault) > 50);
         assert_true(strike_all(seed, true, fault) > 50);
     }
 }
@@ -72,7 +76,8 @@ static void killed_after_any_call(void **state)
     (void)state;
     struct memory_fault fault = {.kind = MEMORY_FAULT_KILL_AFTER};
     for (uint64_t seed = sim_seed_first(); seed <= sim_seed_last(1); seed++) {
-        assert_true(strike_all(seed, false, fault) > 50);
+        if (sim_thorough())
+            assert_true(strike_all(seed, false, fault) > 50);
         assert_true(strike_all(seed, true, fault) > 50);
     }
 }
@@ -85,7 +90,8 @@ static int answer_all(uint64_t seed, bool stumbles, bool done)
     sim_small_calls(seed, stumbles, calls);
     for (int op = 0; op < MEMORY_OP_COUNT; op++)
         for (const enum rcode *code = sim_answers((enum memory_op)op, done); *code != OK; code++)
-            for (uint64_t call = 1; call <= calls[op]; call = next_call(call, calls[op])) {
+            for (uint64_t call = 1; call <= calls[op];
+                 call = next_call(call, calls[op], ANSWERS_MAX)) {
                 struct sim_strike strike = {
                     .op = (enum memory_op)op,
                     .call = call,
@@ -103,7 +109,8 @@ static void any_call_may_be_refused(void **state)
 {
     (void)state;
     for (uint64_t seed = sim_seed_first(); seed <= sim_seed_last(1); seed++) {
-        assert_true(answer_all(seed, false, false) > 50);
+        if (sim_thorough())
+            assert_true(answer_all(seed, false, false) > 50);
         assert_true(answer_all(seed, true, false) > 50);
     }
 }
@@ -112,7 +119,8 @@ static void any_answer_may_be_lost(void **state)
 {
     (void)state;
     for (uint64_t seed = sim_seed_first(); seed <= sim_seed_last(1); seed++) {
-        assert_true(answer_all(seed, false, true) > 50);
+        if (sim_thorough())
+            assert_true(answer_all(seed, false, true) > 50);
         assert_true(answer_all(seed, true, true) > 50);
     }
 }

@@ -72,70 +72,12 @@ static void fifth_soft_bounce_suppresses_once(void **state)
     sim_deinit(&sim);
 }
 
-/* Random feeding, kills, stops, wipes, stalls and rebalances over unreliable calls. */
-static void wild_world(uint64_t seed)
-{
-    struct sim sim;
-    struct sim_options options = world(seed);
-    options.nodes = 3;
-    options.partitions = 4;
-    options.marker_delay_max_ms = seed % 3 ? 500 : 0;
-    options.chaos = (struct memory_chaos_rates){.refuse = 3000, .lose = 3000, .kill = 2000};
-    options.certificate_refresh_ms = seed % 2 ? 3000 : 0;
-    sim_init(&sim, &options);
-    for (int round = 0; round < 120; round++) {
-        int node = (int)sim_random(&sim, 3);
-        switch (sim_random(&sim, 12)) {
-        case 0:
-            sim_kill(&sim, node);
-            break;
-        case 1:
-            sim_stop(&sim, node);
-            break;
-        case 2:
-            sim_kill(&sim, node);
-            sim_wipe(&sim, node);
-            break;
-        case 3:
-            memory_group_rebalance(sim.cluster, SIM_GROUP);
-            break;
-        case 4:
-            memory_cluster_advance(sim.cluster, (int64_t)sim_random(&sim, 60000));
-            break;
-        case 5:
-            memory_topic_compact(sim.cluster, TOPIC_RECIPIENTS, (int32_t)sim_random(&sim, 4),
-                                 false);
-            break;
-        default:
-            sim_start(&sim, node);
-            sim_feed(&sim, (int)sim_random(&sim, 120));
-            break;
-        }
-        sim_step_all(&sim, (int)sim_random(&sim, 6));
-    }
-    drain_and_check(&sim);
-    sim_deinit(&sim);
-}
-
-static void wild_worlds_equal_the_fold(void **state)
-{
-    (void)state;
-    const char *one = getenv("RIMBALZO_TEST_SEED"), *many = getenv("RIMBALZO_TEST_SEEDS");
-    if (one) {
-        wild_world(strtoull(one, NULL, 10));
-        return;
-    }
-    for (uint64_t seed = 1; seed <= (many ? strtoull(many, NULL, 10) : 60); seed++)
-        wild_world(seed);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_quiet_run_equals_the_fold),
         cmocka_unit_test(fifth_soft_bounce_suppresses_once),
-        cmocka_unit_test(wild_worlds_equal_the_fold),
     };
-    log_configure(getenv("RIMBALZO_TEST_LOG") ? LOG_DEBUG : LOG_ERROR, LOG_LOGFMT);
+    sim_log();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
