@@ -20,18 +20,19 @@ FAILPOINTS = ("after-begin", "after-stage", "after-produce", "before-offsets", "
 # So short that what a dead owner left open is over soon, and many small transactions.
 CONFIG = {"kafka": {"transaction.timeout.ms": "6000"}, "worker": {"commit_interval": "40ms"}}
 
-TRICKLE = 20  # records a turn once an act has used its share, so that there are transactions all the same
+TRICKLE = 10  # records a turn once an act has used its share, so that there are transactions all the same
 
 
 class Chaos:
     """`acts` are the methods called by run(); each is one thing that goes wrong."""
 
-    def __init__(self, pipeline, records, seed, acts, verbose=False):
+    def __init__(self, pipeline, records, seed, acts, verbose=False, texts=False):
         self.pipeline = pipeline
         self.broker = pipeline.broker
         self.rng = random.Random(seed)
         self.acts = acts
         self.verbose = verbose
+        self.texts = texts  # the input holds texts of the rules
         self.members = [pipeline.worker(name, config=CONFIG) for name in ("w1", "w2")]
         self.guests = [pipeline.worker(name, config=CONFIG) for name in ("g1", "g2")]
         self.feeder = pipeline.feeder(records)
@@ -61,7 +62,7 @@ class Chaos:
             if worker.is_alive():
                 code = worker.terminate()
                 assert code == 0, f"{worker.name} ended with {code}\n{worker.log_tail()}"
-        verdict = self.pipeline.verify()
+        verdict = self.pipeline.verify(texts=self.texts)
         self.say(f"right: {verdict}")
         return verdict
 
@@ -83,7 +84,10 @@ class Chaos:
             if predicate():
                 return True
             count = min(self.chunk, self.budget) if self.budget > 0 else TRICKLE
-            self.budget -= self.feeder.give(count)
+            given = self.feeder.give(count)
+            self.budget -= given
+            if not given:
+                self.feeder.give_again(TRICKLE)
             return False
 
         wait_until(turn, deadline_s, what, every_s=0.05)
@@ -108,8 +112,7 @@ class Chaos:
         count = 1 if name in ("mid-restore", "on-revoke") else self.rng.randrange(1, 5)
         victim.start(failpoint=f"{name}:{count}")
         if name == "on-revoke":
-            self.pump(lambda: "running" in [w for line in victim.log_lines() for w in line.split("code=")[1:]
-                                            for w in [w.split()[0]]], 60, f"{victim.name} to run")
+            self.pump(lambda: " code=running " in victim.log_text(), 60, f"{victim.name} to run")
             self.rebalance()
         self.pump(lambda: not victim.is_alive(), 60, f"{victim.name} to die at {name}:{count}")
         code = victim.exit_code()

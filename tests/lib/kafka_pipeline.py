@@ -12,6 +12,7 @@ Several pipelines live on one broker: each has an app and topics of its own.
 
 import glob
 import io
+import json
 import os
 import re
 import sys
@@ -22,7 +23,9 @@ from kafka_harness import Producer, merged, wait_until
 
 sys.path.insert(0, os.path.join(kafka_read.ROOT, "tests", "oracle"))
 # pylint: disable=wrong-import-position
+import avro
 import compare
+import poison
 import records as oracle_records
 import stream as oracle_stream
 
@@ -83,6 +86,34 @@ class Verdict:
                 f"{self.dead_letters} dead letters, {self.reroutes} reroutes")
 
 
+class Classifier:
+    """Class, reason and rule of bounces as the product's `classify` tells them."""
+
+    def __init__(self, scenario, inputs):
+        codec = avro.Codec()
+        facts = set()
+        for record in inputs:
+            try:
+                facts.add(self.facts(codec.decode(record.value, ("BounceRecord",))[1]))
+            except poison.Poison:
+                continue
+        facts = sorted(facts, key=repr)
+        names = ("status", "reply_code", "text", "mx", "stage")
+        lines = [json.dumps({n: v for n, v in zip(names, fact) if v is not None}) + "\n" for fact in facts]
+        answers = scenario.run("classify", "-o", "jsonl", stdin="".join(lines).encode()).stdout.splitlines()
+        assert len(answers) == len(facts), "classify has skipped a line"
+        self.known = {}
+        for fact, answer in zip(facts, map(json.loads, answers)):
+            self.known[fact] = answer["class"], answer["reason"], answer["rule"]
+
+    @staticmethod
+    def facts(fields):
+        return (fields["status"], fields["reply_code"], fields["diagnostic"], fields["remote_mta"], fields["stage"])
+
+    def __call__(self, fields):
+        return self.known[self.facts(fields)]
+
+
 class Pipeline:
     """One app on the scenario's broker."""
 
@@ -122,8 +153,23 @@ class Pipeline:
         recipients = recipients or max(24, count // 50)
         return list(oracle_stream.Stream(seed, count, self.partitions, recipients=recipients, **options).records())
 
+    def sample(self, count, seed=1, **options):
+        """Records of `produce-sample`, taken from a topic of their own; options of it."""
+        staging = self.prefix + "staging"
+        self.broker.create_topic(staging, self.partitions)
+        arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+        maker = self.worker("sample")
+        self.workers.remove(maker)
+        self.scenario.run("produce-sample", "--count", count, "--seed", seed, *arguments, "--set",
+                          f"topics.bounces={staging}", config=maker, deadline_s=300)
+        found = self.broker.read(staging)
+        found.sort(key=lambda record: record.offset)  # of all partitions alike, about as they were made
+        return found
+
     @staticmethod
     def to_kafka(record):
+        if isinstance(record, kafka_read.Record):
+            return record._replace(offset=-1, topic="")
         return kafka_read.Record(record.key, record.value, tuple(record.headers), record.partition, record.timestamp)
 
     def produce(self, records, **options):
@@ -173,11 +219,16 @@ class Pipeline:
         topics = oracle_records.by_topic(io.BytesIO(octets))
         return {name.removeprefix(self.prefix): found for name, found in topics.items()}
 
-    def verify(self, calm=True, ignore_rule=True):
-        """Outputs, dead letters, reroutes, states, certificates and digests against the oracle; the counts."""
+    def verify(self, calm=True, texts=False):
+        """Outputs, dead letters, reroutes, states, certificates and digests against the oracle; the counts.
+
+        texts: the input holds texts of the rules, which the oracle does not know: class, reason and rule are then
+        those of `classify`, each found once. Without, rules are not compared."""
         topics = self.read()
         inputs = topics.pop("bounces", [])
-        comparison = compare.Comparison(inputs, topics, self.partitions, prefix=self.prefix, ignore_rule=ignore_rule)
+        classifier = Classifier(self.scenario, inputs) if texts else None
+        comparison = compare.Comparison(inputs, topics, self.partitions, prefix=self.prefix, ignore_rule=not texts,
+                                        **({"classifier": classifier} if texts else {}))
         differences = comparison.run(certificates=self.certificates(), digest=True)
         if differences:
             text = io.StringIO()
@@ -207,6 +258,7 @@ class Feeder:
     def __init__(self, pipeline, records):
         self.records = [pipeline.to_kafka(record) for record in records]
         self.given = 0
+        self.again = 0
         self.producer = Producer(pipeline.broker.bootstrap, pipeline.input)
 
     @property
@@ -219,6 +271,14 @@ class Feeder:
         self.producer.send(piece)
         self.given += len(piece)
         return len(piece)
+
+    def give_again(self, count):
+        """Sends up to `count` of those that were given already, once more: duplicates are legal at any time."""
+        count = min(count, self.given)
+        first = self.again % (self.given - count + 1)
+        self.again += count
+        self.producer.send(self.records[first:first + count])
+        return count
 
     def finish(self, deadline_s=180):
         """Sends what is left and waits until all is acknowledged."""

@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 import xxhash
 
 import avro
+import classify
 import records
 from config import Config
 from identity import partition_of, record_key
@@ -35,7 +36,8 @@ DEAD_LETTER_HEADERS = tuple(f"rimbalzo-{name}" for name in "reason text topic pa
 class Comparison:
     """`inputs`: all records of the input topic. `topics`: name without prefix -> records read from it."""
 
-    def __init__(self, inputs, topics, partitions, config=None, codec=None, ignore_rule=False, prefix="rimbalzo."):
+    def __init__(self, inputs, topics, partitions, config=None, codec=None, ignore_rule=False, prefix="rimbalzo.",
+                 classifier=classify.classify):
         self.config = config or Config()
         self.codec = codec or avro.Codec()
         self.inputs = sorted(inputs, key=lambda record: (record.partition, record.offset))
@@ -43,7 +45,8 @@ class Comparison:
         self.partitions = partitions
         self.ignored = RULE_FIELDS if ignore_rule else ()
         self.input_topic = prefix + "bounces"
-        self.fold = fold(self.inputs, partitions, self.config, self.codec.decode, history=True)
+        self.fold = fold(self.inputs, partitions, self.config, self.codec.decode, history=True,
+                         classifier=classifier)
         self.differences = []
         self.commands = []  # (fields, record) of the delayed topic
 
