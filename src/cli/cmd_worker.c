@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/deployment.h"
+#include "cli/observe.h"
 #include "cli/settings.h"
 #include "cli/topics_setup.h"
 #include "kafka/kafka_port.h"
@@ -31,6 +32,7 @@ struct shared {
     const struct settings *settings;
     struct deployment deployment;
     struct topics_facts facts;
+    struct observe *observe;
 };
 
 struct worker_thread {
@@ -218,6 +220,16 @@ static int supervise(struct worker_thread *threads, int count, const sigset_t *s
     }
 }
 
+static void observe_all(struct observe *observe, const struct worker_thread *threads, int count)
+{
+    struct observed_thread *observed = mem_alloc((size_t)count * sizeof(*observed));
+    for (int i = 0; i < count; i++)
+        observed[i] = (struct observed_thread){engine_stats(threads[i].engine),
+                                               worker_stats(threads[i].worker)};
+    observe_threads(observe, observed, count);
+    mem_free(observed);
+}
+
 static int run_threads(struct worker_thread *threads, int count, const sigset_t *signals,
                        struct err *err)
 {
@@ -225,6 +237,8 @@ static int run_threads(struct worker_thread *threads, int count, const sigset_t 
     enum rcode rc = OK;
     for (int i = 0; rc == OK && i < count; i++)
         rc = thread_open(&threads[i], err);
+    if (rc == OK)
+        observe_all(threads->shared->observe, threads, count);
     for (; rc == OK && started < count; started++)
         if (pthread_create(&threads[started].id, NULL, thread_main, &threads[started]) != 0)
             rc = err_errno(err, E_IO, "cannot start a thread");
@@ -241,8 +255,6 @@ static int run_threads(struct worker_thread *threads, int count, const sigset_t 
             rc = err->code;
         }
     }
-    for (int i = 0; i < count; i++)
-        thread_close(&threads[i]);
     err->code = rc;
     return number;
 }
@@ -258,14 +270,21 @@ static int run_worker(struct shared *shared, int count)
     signal(SIGPIPE, SIG_IGN);
     log_info("starting", "rimbalzo worker " RIMBALZO_VERSION,
              LOG_S("instance", shared->deployment.instance), LOG_I("threads", count));
-    int number = check_start(shared, &signals, &err);
+    int number = 0;
+    if (observe_open(shared->settings->config->http.listen, &shared->observe, &err) == OK)
+        number = check_start(shared, &signals, &err);
     if (!number && err.code == OK) {
         struct worker_thread *threads = mem_zalloc((size_t)count * sizeof(*threads));
         for (int i = 0; i < count; i++)
             threads[i] = (struct worker_thread){.shared = shared, .index = i};
         number = run_threads(threads, count, &signals, &err);
+        observe_close(shared->observe); /* it reads the threads' counters */
+        shared->observe = NULL;
+        for (int i = 0; i < count; i++)
+            thread_close(&threads[i]);
         mem_free(threads);
     }
+    observe_close(shared->observe);
     if (err.code != OK)
         return cli_fail(&err);
     log_info("stopped", "ended by a signal, everything is committed", LOG_I("signal", number));
