@@ -9,6 +9,7 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *summary;
 } commands[] = {
+    {"demo", cmd_demo, "two weeks of bounces in a few seconds, nothing installed"},
     {"worker", cmd_worker, "consume bounce records and decide: state, retries, suppressions"},
     {"topics", cmd_topics, "create the topics, or check them: plan, apply, check"},
     {"produce-sample", cmd_produce_sample, "produce realistic records to the input topic"},
