@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "domain/address.h"
+#include "store/key.h"
 #include "worker/worker_internal.h"
 
 #define SCAN_MIN 64      /* entries per batch and partition … */
@@ -167,20 +168,19 @@ static enum rcode fold_recipient(struct worker *worker, struct batch *batch,
     return stage_tombstone(worker, batch, slot, who, key, deleted_at, err);
 }
 
-/* Octets 0–7 of "domain NUL local", big-endian: agrees with the order of store keys within one tenant. */
-static uint64_t key_prefix(struct identity who)
+static struct order order_of(struct worker *worker, const struct work *work)
 {
-    struct str domain = recipient_domain(who.recipient);
-    uint64_t prefix = 0;
-    for (size_t i = 0; i < 8; i++) {
-        unsigned char octet = 0;
-        if (i < domain.len)
-            octet = (unsigned char)domain.data[i];
-        else if (i > domain.len && i - domain.len - 1 < who.recipient.len - domain.len - 1)
-            octet = (unsigned char)who.recipient.data[i - domain.len - 1];
-        prefix = prefix << 8 | octet;
-    }
-    return prefix;
+    char key[STORE_KEY_MAX];
+    struct str copy = {key, store_key_encode(work->event.who, key)};
+    copy = arena_str(&worker->arena, copy);
+    return (struct order){work, copy.data, copy.len};
+}
+
+static int compare_keys(const struct order *left, const struct order *right)
+{
+    size_t len = left->key_len < right->key_len ? left->key_len : right->key_len;
+    int order = memcmp(left->key, right->key, len);
+    return order ? order : (left->key_len > right->key_len) - (left->key_len < right->key_len);
 }
 
 static int compare_orders(const void *a, const void *b)
@@ -189,19 +189,13 @@ static int compare_orders(const void *a, const void *b)
     const struct work *x = left->work, *y = right->work;
     if (x->slot != y->slot)
         return x->slot < y->slot ? -1 : 1;
-    int order = str_compare(x->event.who.tenant, y->event.who.tenant);
-    if (!order && left->prefix != right->prefix)
-        return left->prefix < right->prefix ? -1 : 1;
-    if (order || (order = store_key_compare(x->event.who, y->event.who)))
-        return order;
-    return (x->event.offset > y->event.offset) - (x->event.offset < y->event.offset);
+    int order = compare_keys(left, right);
+    return order ? order : (x->event.offset > y->event.offset) - (x->event.offset < y->event.offset);
 }
 
 static bool same_recipient(const struct order *a, const struct order *b)
 {
-    return a->work->slot == b->work->slot && a->prefix == b->prefix &&
-           str_equal(a->work->event.who.recipient, b->work->event.who.recipient) &&
-           str_equal(a->work->event.who.tenant, b->work->event.who.tenant);
+    return a->work->slot == b->work->slot && compare_keys(a, b) == 0;
 }
 
 /* --- idle scan --- */
@@ -281,7 +275,7 @@ enum rcode fold_batch(struct worker *worker, struct batch *batch, struct err *er
     size_t count = worker->work_count;
     struct order *orders = worker->orders;
     for (size_t i = 0; i < count; i++)
-        orders[i] = (struct order){key_prefix(worker->works[i].event.who), &worker->works[i]};
+        orders[i] = order_of(worker, &worker->works[i]);
     if (count)
         qsort(orders, count, sizeof(*orders), compare_orders);
     for (size_t from = 0, to; from < count; from = to) {

@@ -24,8 +24,9 @@ struct work {
 
 /* What the batch is sorted by. */
 struct order {
-    uint64_t prefix; /* first octets of domain and local part, big-endian: decides most comparisons */
     const struct work *work;
+    const char *key; /* the store's (store/key.h), in the batch's arena */
+    size_t key_len;
 };
 
 struct worker {
