@@ -1,6 +1,6 @@
 /*
- * The same encoding made by avro-c, the Avro project's own C library: what tests, fuzzing and the
- * bench hold this codec against. Nothing of the worker calls it.
+ * The same encoding made by avro-c, the Avro project's own C library: what tests, fuzzing, the
+ * bench and every worker at its start (selfcheck.h) hold this codec against.
  *
  * avro-c as packaged is not thread-safe and trusts its input: it recurses as deep as schema and
  * value say and allocates what a length says. Give it only schemas that schema_parse accepted and

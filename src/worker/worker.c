@@ -5,6 +5,7 @@
 #include "worker/worker_internal.h"
 
 #include "base/clock.h"
+#include "codec/selfcheck.h"
 #include "domain/address.h"
 
 #define STATE_FORMAT 1
@@ -308,6 +309,11 @@ enum rcode worker_new(const struct worker_options *options, struct processor **r
     enum rcode rc = codec_new(&options->codec, &codec, err);
     if (rc != OK)
         return rc;
+    rc = codec_selfcheck(codec, err);
+    if (rc != OK) {
+        codec_free(codec);
+        return rc;
+    }
     struct worker *worker = mem_zalloc(sizeof(*worker));
     worker->processor.ops = &worker_ops;
     worker->options = *options;
