@@ -158,7 +158,7 @@ static void verdict_of(const char *status, struct event *event)
     } verdicts[] = {{"4.2.1", CLASS_SOFT, REASON_MAILBOX_DISABLED},
                     {"4.2.2", CLASS_SOFT, REASON_MAILBOX_FULL},
                     {"5.1.1", CLASS_HARD, REASON_USER_UNKNOWN},
-                    {"4.4.1", CLASS_TRANSIENT, REASON_CONNECT_REFUSED},
+                    {"4.4.2", CLASS_TRANSIENT, REASON_NETWORK},
                     {"4.7.28", CLASS_TRANSIENT, REASON_RATE_LIMITED},
                     {"5.7.1", CLASS_POLICY, REASON_POLICY}};
     for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
@@ -222,7 +222,7 @@ static struct text bounce_text(struct sample *sample, enum trait trait, const st
         "4.2.1", "450 4.2.1 The email account that you tried to reach is temporarily disabled", 450};
     static const struct text full = {"4.2.2", "452 4.2.2 The recipient's mailbox is over quota", 452};
     static const struct text gone = {"5.1.1", "550 5.1.1 User unknown in virtual mailbox table", 550};
-    static const struct text outage = {"4.4.1", "connect to mx: Connection timed out", 421};
+    static const struct text outage = {"4.4.2", "connect to mx: Connection timed out", 421};
     static const struct text rate = {
         "4.7.28", "421 4.7.28 Our system has detected an unusual rate of unsolicited mail", 421};
     static const struct text policy = {
