@@ -113,13 +113,22 @@ class Chaos:
         victim.start(failpoint=f"{name}:{count}")
         if name == "on-revoke":
             self.pump(lambda: " code=running " in victim.log_text(), 60, f"{victim.name} to run")
-            self.rebalance()
+            self.revoke_from(victim)
         self.pump(lambda: not victim.is_alive(), 60, f"{victim.name} to die at {name}:{count}")
         code = victim.exit_code()
         assert code == -signal.SIGKILL, f"{victim.name} ended with {code} instead of {name}\n{victim.log_tail()}"
         self.kills[name] += 1
         self.come_back(victim)
         return f"{victim.instance} died at {name}:{count}"
+
+    def revoke_from(self, victim):
+        """Changes the group until the victim dies of it."""
+        for _ in range(3):
+            self.rebalance()
+            end = time.monotonic() + 10
+            self.pump(lambda end=end: not victim.is_alive() or time.monotonic() > end, 60, "a rebalance")
+            if not victim.is_alive():
+                return
 
     def moment(self):
         """A member dies at a random moment."""
@@ -155,7 +164,9 @@ class Chaos:
     def rebalance(self):
         guest = next((g for g in self.guests if g.is_alive()), None)
         if guest is None:
-            guest = self.rng.choice(self.guests)
+            # The one that left longer ago: within its session a static member comes back to its old place unnoticed.
+            self.guests.reverse()
+            guest = self.guests[0]
             guest.start()
             self.events["joined"] += 1
             self.pump(lambda: not guest.is_alive() or "assigned" in guest.log_text(), 60, f"{guest.name} to join")
