@@ -18,7 +18,7 @@
 
 /* Calls of one operation that are struck, evenly chosen, unless thorough. */
 #define KILLS_MAX 10
-#define ANSWERS_MAX 3
+#define ANSWERS_MAX 6
 
 /* Where the next struck call is. */
 static uint64_t next_call(uint64_t call, uint64_t calls, uint64_t max)
@@ -125,6 +125,35 @@ static void any_answer_may_be_lost(void **state)
     }
 }
 
+/* The third batch is aborted, and then the consumer cannot be told to go back to it. */
+static struct memory_fault cannot_go_back(void *context, struct port *port, enum memory_op op,
+                                          uint64_t call)
+{
+    int *refused = context;
+    (void)port;
+    if (op == MEMORY_SEND_OFFSETS && call == 3)
+        *refused = 1;
+    if (op == MEMORY_SEND_OFFSETS && call == 3)
+        return (struct memory_fault){MEMORY_FAULT_REFUSE, E_LOG_ABORTABLE};
+    if (op != MEMORY_ASSIGN || *refused == 0 || ++*refused > 4)
+        return (struct memory_fault){0};
+    return (struct memory_fault){MEMORY_FAULT_REFUSE, E_LOG_RETRIABLE};
+}
+
+static void what_is_read_astray_is_dropped(void **state)
+{
+    (void)state;
+    struct sim sim;
+    int refused = 0;
+    sim_small_init(&sim, 1);
+    sim.options.nodes = 1;
+    sim.faults = (struct memory_faults){.context = &refused, .decide = cannot_go_back};
+    sim_feed(&sim, 100);
+    sim_finish(&sim, "assign refused after an abort");
+    assert_true(refused > 4);
+    sim_deinit(&sim);
+}
+
 static struct memory_fault no_producer_yet(void *context, struct port *port, enum memory_op op,
                                            uint64_t call)
 {
@@ -166,6 +195,7 @@ int main(void)
         cmocka_unit_test(killed_after_any_call),
         cmocka_unit_test(any_call_may_be_refused),
         cmocka_unit_test(any_answer_may_be_lost),
+        cmocka_unit_test(what_is_read_astray_is_dropped),
         cmocka_unit_test(a_producer_that_takes_its_time_is_waited_for),
     };
     sim_log();

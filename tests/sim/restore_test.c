@@ -156,6 +156,7 @@ static void without_certificate(bool wiped)
     sim_kill_all(&sim);
     if (wiped)
         sim_wipe_all(&sim);
+    sim.options.nodes = 1; /* no rebalance, which would look twice */
     sim_remove_certificate(&sim, 1);
     int64_t before = sim_count(&sim, TOPIC_RECIPIENTS, 1);
     sim_feed(&sim, 200);
@@ -174,6 +175,25 @@ static void a_lost_certificate_stops_its_partition_only(void **state)
     (void)state;
     without_certificate(false);
     without_certificate(true);
+}
+
+/* Neither certificate nor changelog: local state alone proves nothing. */
+static void local_state_alone_is_not_believed(void **state)
+{
+    (void)state;
+    struct sim sim;
+    struct sim_options options = {.seed = 14, .partitions = PARTITIONS, .nodes = 1, .clean = true};
+    sim_init(&sim, &options);
+    sim_feed_partition(&sim, 1, 10);
+    sim_must_drain(&sim);
+    sim_kill_all(&sim);
+    sim_remove_certificate(&sim, 1);
+    memory_topic_recreate(sim.cluster, TOPIC_RECIPIENTS, PARTITIONS);
+    sim_start_all(&sim);
+    sim_must_settle(&sim);
+    assert_int_equal(sim_failure(&sim, 0), OK);
+    assert_int_equal(sim_failure(&sim, 1), E_CERTIFICATE_LOST);
+    sim_deinit(&sim);
 }
 
 static void a_certificate_that_cannot_be_read_stops_its_partition_only(void **state)
@@ -195,6 +215,59 @@ static void a_certificate_that_cannot_be_read_stops_its_partition_only(void **st
         sim_check_without(&sim, 0);
         sim_deinit(&sim);
     }
+}
+
+/* One digit of entries or digest: nothing local and nothing in the changelog fits it. */
+static void a_certificate_of_another_state_stops_its_partition_only(void **state)
+{
+    (void)state;
+    static const char *const fields[] = {" n=", " d="};
+    for (int i = 0; i < 2; i++) {
+        struct sim sim;
+        char text[PORT_METADATA_MAX + 1];
+        init_and_run(&sim, 12, true);
+        sim_kill_all(&sim);
+        sim_certificate(&sim, 2, text);
+        char *digit = strstr(text, fields[i]) + 3;
+        *digit = *digit == '7' ? '8' : '7';
+        int64_t offset = memory_committed(sim.cluster, SIM_GROUP, TOPIC_RECIPIENTS, 2, NULL);
+        memory_commit_set(sim.cluster, SIM_GROUP,
+                          &(struct port_commit){.topic = TOPIC_RECIPIENTS,
+                                                .partition = 2,
+                                                .offset = offset,
+                                                .metadata = str_of(text)});
+        sim_start_all(&sim);
+        sim_must_settle(&sim);
+        assert_int_equal(sim_failure(&sim, 2), E_STATE_MISMATCH);
+        sim_check_without(&sim, 2);
+        sim_deinit(&sim);
+    }
+}
+
+/* The changelog starts behind where the old state ends, but has all there is. */
+static void state_that_the_changelog_does_not_reach_is_rebuilt(void **state)
+{
+    (void)state;
+    struct sim sim;
+    struct sim_options options = {.seed = 13, .partitions = 1, .nodes = 1, .recipients = 9};
+    sim_init(&sim, &options);
+    sim_feed_partition(&sim, 0, 10);
+    sim_must_drain(&sim);
+    sim_kill_all(&sim);
+    sim.options.nodes = 0;
+    sim_start(&sim, 1);
+    sim_feed_partition(&sim, 0, 10);
+    sim_must_drain(&sim);
+    int64_t start = memory_watermarks(sim.cluster, TOPIC_RECIPIENTS, 0).high;
+    sim_feed_partition(&sim, 0, 10);
+    sim_must_drain(&sim);
+    sim_kill_all(&sim);
+    memory_topic_truncate(sim.cluster, TOPIC_RECIPIENTS, 0, start);
+    sim.options.nodes = 1;
+    sim_start_all(&sim);
+    sim_must_drain(&sim);
+    sim_check(&sim, false);
+    sim_deinit(&sim);
 }
 
 /* An input offset set before the first start is where it starts. */
@@ -267,7 +340,10 @@ int main(void)
         cmocka_unit_test(old_state_meets_a_compacted_changelog),
         cmocka_unit_test(old_state_meets_purged_tombstones),
         cmocka_unit_test(a_lost_certificate_stops_its_partition_only),
+        cmocka_unit_test(local_state_alone_is_not_believed),
         cmocka_unit_test(a_certificate_that_cannot_be_read_stops_its_partition_only),
+        cmocka_unit_test(a_certificate_of_another_state_stops_its_partition_only),
+        cmocka_unit_test(state_that_the_changelog_does_not_reach_is_rebuilt),
         cmocka_unit_test(nothing_at_all_needs_no_certificate),
         cmocka_unit_test(markers_alone_need_no_certificate),
     };
