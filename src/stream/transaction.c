@@ -34,6 +34,7 @@ static enum rcode retry(struct engine *engine, port_step *step, struct err *err)
         if (rc == OK || rcode_disposition(rc) != DISPOSITION_RETRY)
             return rc;
         int64_t now = engine_now(engine);
+        atomic_store(&engine->stats.last_turn_ms, now); /* waiting for a broker is being alive */
         bool stopping = atomic_load(&engine->stopping);
         if (now - started > (stopping ? STEP_MS_MAX_STOPPING : STEP_MS_MAX))
             return E_LOG_UNKNOWN_OUTCOME;
