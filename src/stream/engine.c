@@ -221,7 +221,7 @@ static void check_partition_counts(struct engine *engine)
         return;
     err_set(&err, E_PARTITION_COUNT_CHANGED,
             "the input topic had %d partitions at start and has %d now, so keys have moved: stop the "
-            "workers and reshard",
+            "workers and go on with a new pair of input and recipients topics (README, partition_count_changed)",
             engine->options.partition_count, count);
     for (int i = 0; i < engine->partition_count; i++)
         if (engine->partitions[i].state != PARTITION_FAILED)

@@ -115,7 +115,8 @@ static enum rcode plan_without_certificate(struct engine *engine, struct partiti
     if (!partition->from_scratch)
         return err_set(err, E_CERTIFICATE_LOST,
                        "partition %d has local state but the group has no certificate for it (its offsets "
-                       "expired or were deleted): run `rimbalzo offsets recover`",
+                       "expired or were deleted): to count anew, start under a new `app` with new "
+                       "recipients and output topics (README, certificate_lost)",
                        partition->id);
     partition->range.from = log->log_start;
     partition->range.to = log->high; /* transactions open now must end before the scan can: it waits */
@@ -215,7 +216,8 @@ static enum rcode apply(struct engine *engine, struct partition *partition,
     if (!partition->has_certificate)
         return err_set(err, E_CERTIFICATE_LOST,
                        "partition %d has state in its topic (offset %lld) but the group has no certificate "
-                       "for it (its offsets expired or were deleted): run `rimbalzo offsets recover`",
+                       "for it (its offsets expired or were deleted): to count anew, start under a new `app` "
+                       "with new recipients and output topics (README, certificate_lost)",
                        partition->id, (long long)records[0].offset);
     int64_t next = records[count - 1].offset + 1;
     enum rcode rc = engine->processor->ops->restore_apply(engine->processor, partition->id, records,
