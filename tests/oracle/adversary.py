@@ -1,6 +1,6 @@
 """Chooses the next event against what the reference knows: the moments, ids and messages at which the rules turn.
 
-The adversary sees the states it has caused (`observe`), so it can aim at every boundary of semantics.md exactly.
+The adversary sees the states it has caused (`observe`), so it can aim at every boundary of src/domain/semantics.md exactly.
 It keeps the stream time of each partition under a budget, so that long streams stay inside a span of years.
 """
 

@@ -1,4 +1,4 @@
-"""Class and reason of a bounce by its codes (classification.md), and the text phrases of x.2.1.
+"""Class and reason of a bounce by its codes (src/domain/semantics.md, section 3), and the text phrases of x.2.1.
 
 Deliberately small: the project's rule files know many more texts. Bounces of test streams carry either no text
 or one that this table knows.

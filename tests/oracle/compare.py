@@ -3,7 +3,7 @@
 
 Reads dumps of topics (the octets of tests/kafka/topic_records.h, as a read_committed reader sees them, the whole input
 topic among them), folds the input and compares outputs, dead letters, reroutes, every changelog record and the final
-states; then checks the invariants of semantics.md, section 8, on what was written. Exit code 1 if anything differs.
+states; then checks the invariants of src/domain/semantics.md, section 8, on what was written. Exit code 1 if anything differs.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Who a record is about: canonical addresses, keys, partitions, ids and hashes (semantics.md, 2 and 7)."""
+"""Who a record is about: canonical addresses, keys, partitions, ids and hashes (src/domain/semantics.md, 2 and 7)."""
 
 import functools
 import hashlib

@@ -1,4 +1,4 @@
-"""Reference implementation of semantics.md: the fold of an input into states, outputs, dead letters and reroutes.
+"""Reference implementation of src/domain/semantics.md: the fold of an input into states, outputs, dead letters and reroutes.
 
 Written from the specification alone, as slowly and plainly as it reads. `step` is the pure core (section 6);
 `Fold` puts event time, stream time, poison and routing (sections 2 and 4) in front of it.
@@ -594,7 +594,8 @@ class Fold:
     def event_time(self, occurred_at, timestamp, rerouted_at):
         if rerouted_at is not None:
             timestamp = min(timestamp, rerouted_at)
-        return timestamp if occurred_at > timestamp + self.config.max_ahead else occurred_at
+        ahead = timestamp >= 0 and occurred_at > timestamp + self.config.max_ahead
+        return timestamp if ahead else occurred_at
 
     def live_states(self):
         """(tenant, recipient) -> state as readers see it at the final stream time of its partition."""

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Tests of the oracle itself: every reference value of vectors.json, every line of semantics.md section 6."""
+"""Tests of the oracle itself: every reference value of vectors.json, every line of src/domain/semantics.md section 6."""
 
 import json
 import pathlib
