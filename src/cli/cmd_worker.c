@@ -152,7 +152,7 @@ static void *thread_main(void *context)
     return NULL;
 }
 
-/* The next signal within `ms`, or 0. SIGTERM, SIGINT and SIGHUP are blocked in every thread. */
+/* The next signal within `ms`, or 0. SIGTERM and SIGINT are blocked in every thread. */
 static int next_signal(const sigset_t *signals, int ms)
 {
     struct timespec timeout = {ms / 1000, (long)(ms % 1000) * 1000000};

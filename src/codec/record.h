@@ -1,5 +1,5 @@
 /*
- * The seven records as C structs, and their Avro codec (interfaces.md "Avro"). Input records decode
+ * The seven records as C structs, and their Avro codec (schemas/README.md). Input records decode
  * into struct input_record; the others into the structs of domain/recipient.h. Decoded spans point
  * into the message's octets: no copy, no allocation, except arrays' fixed fields.
  */

@@ -1,5 +1,5 @@
 /*
- * Class and reason of a bounce (semantics §3, classification.md): ordered text rules first, then
+ * Class and reason of a bounce (src/domain/semantics.md §3): ordered text rules first, then
  * the enhanced code, then the reply code. The result names the rule, so every decision can be
  * explained.
  */

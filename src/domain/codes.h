@@ -1,5 +1,5 @@
-/* Default verdicts of enhanced codes and reply codes (classification.md); private to the
- * classifier. */
+/* Default verdicts of enhanced codes and reply codes (src/domain/semantics.md §3);
+ * private to the classifier. */
 #pragma once
 #include "domain/classify.h"
 

@@ -37,7 +37,7 @@ struct recipient {
     int64_t source_offset;
 };
 
-/* Outputs, in the shape of their records (interfaces.md); spans as in the event and the state
+/* Outputs, in the shape of their records (schemas/README.md); spans as in the event and the state
  * before. */
 struct retry_command {
     struct uuid_text command_id;

@@ -14,7 +14,7 @@
 
 #define DAY_MS (24LL * 3600 * 1000)
 #define MARGIN_MS (7 * DAY_MS)                 /* of the delayed topic over the longest delay */
-#define TIMESTAMP_AFTER_MAX_MS (3600 * 1000LL) /* semantics.md 4 */
+#define TIMESTAMP_AFTER_MAX_MS (3600 * 1000LL) /* semantics §4 */
 #define MESSAGE_BYTES_MIN 1048588LL /* a batch of ours reaches 1 MB: Kafka's own default */
 #define HEADERS_BYTES 65536LL       /* what a dead letter adds to its record, amply */
 #define PRODUCER_BYTES 16777216LL   /* our default of kafka.message.max.bytes */

@@ -1,5 +1,5 @@
 /*
- * The topics of the pipeline as they must be (interfaces.md "Topics"), compared with those of a
+ * The topics of the pipeline as they must be (schemas/README.md), compared with those of a
  * cluster. What is compared is the effective configuration: a topic's own settings over the
  * broker's defaults.
  */

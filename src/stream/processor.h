@@ -2,8 +2,8 @@
  * What runs on the engine: the worker (recipients) and the dispatcher (timers). A processor owns the local
  * state of each partition; the engine owns membership, transactions, offsets and the partition's life.
  *
- * Order of calls per partition: open → (certificate_parse, restore_begin, restore_apply…, restore_finish) →
- * process/certificate_write/commit or abort, again and again → close. `discard` may come whenever the partition is
+ * Order of calls per partition: open → with a certificate (certificate_parse, restore_range, restore_apply…,
+ * restore_finish) → process/certificate_write/commit or abort, again and again → close. `discard` may come whenever the partition is
  * open and has no transaction. All calls come from the engine's thread.
  */
 #pragma once

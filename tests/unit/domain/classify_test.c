@@ -1,5 +1,4 @@
-/* The order of the decision, the tables of codes, the normalised text (semantics §3,
- * classification.md). */
+/* The order of the decision, the tables of codes, the normalised text (semantics §3). */
 #include "world.h"
 
 #include "domain/classify.h"
