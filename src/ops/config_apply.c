@@ -157,6 +157,18 @@ static struct config_policy *policy_find(struct config *config, const char *name
     return NULL;
 }
 
+#define HOUR_MS (3600 * 1000LL)
+
+/* What a policy is as long as its keys do not say otherwise: the schedule of `default`. */
+static const struct config_policy policy_template = {
+    .delays = {.delay_ms = {24 * HOUR_MS, 48 * HOUR_MS, 72 * HOUR_MS, 168 * HOUR_MS}, .count = 4},
+    .max_attempts = 4,
+    .contact_after = 2,
+    .given = {[POLICY_KEY_DELAYS] = true,
+              [POLICY_KEY_MAX_ATTEMPTS] = true,
+              [POLICY_KEY_CONTACT_AFTER] = true},
+};
+
 /* Finds or adds; NULL: a fault was added. */
 static struct config_policy *policy_slot(struct loader *loader, struct config_place place,
                                          const char *path, struct str name)
@@ -179,8 +191,11 @@ static struct config_policy *policy_slot(struct loader *loader, struct config_pl
     if (!config->policies)
         config->policies = mem_zalloc(POLICIES_MAX * sizeof(*config->policies));
     policy = &config->policies[config->policy_count++];
-    *policy = (struct config_policy){.name = arena_str(&config->private->arena, name).data,
-                                     .place = place};
+    *policy = policy_template;
+    policy->name = arena_str(&config->private->arena, name).data;
+    policy->place = place;
+    for (int i = 0; i < POLICY_KEY_COUNT; i++)
+        policy->places[i] = place;
     return policy;
 }
 

@@ -14,21 +14,12 @@ static const char *policy_path(const char *name, const char *key, char path[CONF
 
 static void check_policy(const struct config_policy *policy, struct faults *faults)
 {
-    static const char *const missing[POLICY_KEY_COUNT] = {
-        [POLICY_KEY_REASONS] = "missing; list the reasons the policy is for, as in [mailbox_full]",
-        [POLICY_KEY_DELAYS] = "missing; list the delay before each attempt, as in [24h, 48h]",
-        [POLICY_KEY_MAX_ATTEMPTS] = "missing; give the number of attempts before suppression",
-        [POLICY_KEY_CONTACT_AFTER] =
-            "missing; give the attempt after which to try another channel, or 0 for never",
-    };
     char path[CONFIG_PATH_MAX];
     bool is_default = strcmp(policy->name, "default") == 0;
-    for (int i = 0; i < POLICY_KEY_COUNT; i++)
-        if (!policy->given[i] && !(is_default && i == POLICY_KEY_REASONS))
-            fault_add(faults, policy->place,
-                      policy_path(policy->name, config_policy_keys[i].name, path), "%s",
-                      missing[i]);
     policy_path(policy->name, "reasons", path);
+    if (!is_default && !policy->given[POLICY_KEY_REASONS])
+        fault_add(faults, policy->place, path,
+                  "missing; list the reasons the policy is for, as in [mailbox_full]");
     if (is_default && policy->reasons.count)
         fault_add(
             faults, policy->places[POLICY_KEY_REASONS], path,
@@ -37,11 +28,6 @@ static void check_policy(const struct config_policy *policy, struct faults *faul
         fault_add(
             faults, policy->places[POLICY_KEY_REASONS], path,
             "is empty, so the policy would never be used; list a reason or remove the policy");
-    if (policy->contact_after > policy->max_attempts)
-        fault_add(faults, policy->places[POLICY_KEY_CONTACT_AFTER],
-                  policy_path(policy->name, "contact_after", path),
-                  "%d is beyond max_attempts (%d) and would never happen; lower it, or 0 for never",
-                  policy->contact_after, policy->max_attempts);
 }
 
 static const struct config_policy *owner_of(const struct config *config, int before,
