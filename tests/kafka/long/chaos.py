@@ -16,7 +16,7 @@ from kafka_chaos import FAILPOINTS, Chaos
 from kafka_harness import Scenario
 from kafka_pipeline import BROKER, Pipeline
 
-PARTITIONS = 4
+PARTITIONS = 4  # for each thread of a worker: more than there are members, so that each has one
 BROKER_RESTARTS = 2
 
 
@@ -40,7 +40,7 @@ def records_of(pipeline, options):
 
 def run(options, scenario):
     scenario.kafka(BROKER)
-    pipeline = Pipeline(scenario, "chaos", PARTITIONS, config={"worker": {"threads": options.threads}})
+    pipeline = Pipeline(scenario, "chaos", PARTITIONS * options.threads, config={"worker": {"threads": options.threads}})
     records = records_of(pipeline, options)
     plan = acts(random.Random(options.seed), options.moments)
     print(f"{len(records)} records of load {options.load}, {len(plan)} acts, seed {options.seed}", flush=True)
