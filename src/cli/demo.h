@@ -91,6 +91,8 @@ void demo_story_observe(struct demo_story *story, int from);
  * returns how many there are. */
 int demo_story_differences(const struct demo_story *story, struct buf *out);
 
+/* Minutes since the beginning of day 0. */
+int demo_minutes(int64_t time_ms);
 /* "day 3 09:00", or "-" for no time. */
 void demo_time(int64_t time_ms, char ret_text[32]);
 

@@ -158,7 +158,7 @@ const struct recipient *demo_state(const struct demo_world *world, struct str wh
 {
     for (int i = from - 1; i >= 0; i--) {
         const struct demo_output *output = &world->outputs[i];
-        if (output->topic == TOPIC_RECIPIENTS && str_equal(output->key, who))
+        if (output->topic == TOPIC_RECIPIENTS && str_compare(output->key, who) == 0)
             return &output->state;
     }
     return NULL;

@@ -45,6 +45,7 @@ void demo_show_begin(struct demo_show *show)
         ": the real worker on a broker inside this process (librdkafka %s).\nDays pass in a "
         "moment; \"->\" is what the worker wrote to its topics.\n",
         kafka_version());
+    fflush(show->stream);
 }
 
 static const char *colour_of(enum recipient_status status)
@@ -176,16 +177,13 @@ static void show_output(const struct demo_show *show, const struct demo_world *w
 void demo_show_event(struct demo_show *show, const struct demo_world *world,
                      const struct demo_event *event, int from)
 {
-    char at[32];
-    int day = 0, hour = 0, minute = 0;
-    demo_time(event->at_ms, at);
-    sscanf(at, "day %d %d:%d", &day, &hour, &minute);
+    int minutes = demo_minutes(event->at_ms), day = minutes / 1440;
     if (day != show->day) {
         show->day = day;
         say(show, BOLD, "\nDay %d\n", day);
     }
-    fprintf(show->stream, "  %02d:%02d  %-*s%s\n", hour, minute, WHO_WIDTH, event->who,
-            event->what);
+    fprintf(show->stream, "  %02d:%02d  %-*s%s\n", minutes / 60 % 24, minutes % 60, WHO_WIDTH,
+            event->who, event->what);
     for (int i = from; i < world->output_count; i++)
         show_output(show, world, i, from);
     if (from == world->output_count) {
@@ -335,10 +333,14 @@ static void dead_letters_table(const struct demo_show *show, const struct demo_w
         const struct demo_output *letter = &world->outputs[i];
         if (letter->topic != TOPIC_DEAD_LETTERS)
             continue;
-        struct str text = letter->dead_text;
-        text.len = text.len < DEAD_TEXT_SHOWN ? text.len : DEAD_TEXT_SHOWN;
-        output_row(&output, (const struct cell[]){cell_text(letter->key),
-                                                  cell_text(letter->dead_reason), cell_text(text)});
+        struct str shown = letter->dead_text;
+        bool cut = shown.len > DEAD_TEXT_SHOWN;
+        shown.len = cut ? DEAD_TEXT_SHOWN : shown.len;
+        char text[DEAD_TEXT_SHOWN + 4];
+        snprintf(text, sizeof(text), "%.*s%s", STR_ARG(shown), cut ? "..." : "");
+        output_row(&output,
+                   (const struct cell[]){cell_text(letter->key), cell_text(letter->dead_reason),
+                                         cell_text(str_of(text))});
     }
     output_end(&output);
 }
@@ -387,7 +389,7 @@ void demo_show_json(struct demo_world *world, FILE *stream)
             nullable(&line, output->value);
         }
         buf_str(&line, STR("}\n"));
-        fwrite(line.data, 1, line.len, stream);
+        (void)fwrite(line.data, 1, line.len, stream); /* cli_finish tells of errors */
     }
     buf_deinit(&line);
 }

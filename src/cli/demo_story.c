@@ -68,14 +68,18 @@ static const struct {
 };
 enum { SCRIPT_COUNT = sizeof(script) / sizeof(script[0]) };
 
+int demo_minutes(int64_t time_ms)
+{
+    return (int)((time_ms - DAY_0_MS) / MINUTE_MS);
+}
+
 void demo_time(int64_t time_ms, char ret_text[32])
 {
-    int64_t minutes = (time_ms - DAY_0_MS) / MINUTE_MS;
+    int minutes = time_ms == TIME_NULL ? 0 : demo_minutes(time_ms);
     if (time_ms == TIME_NULL)
         snprintf(ret_text, 32, "-");
     else
-        snprintf(ret_text, 32, "day %d %02d:%02d", (int)(minutes / 1440), (int)(minutes / 60 % 24),
-                 (int)(minutes % 60));
+        snprintf(ret_text, 32, "day %d %02d:%02d", minutes / 1440, minutes / 60 % 24, minutes % 60);
 }
 
 /* --- telling --- */
@@ -202,7 +206,7 @@ static void settle(struct demo_story *story, const struct retry_command *by)
     int kept = 0;
     for (int i = 0; i < story->pending_count; i++) {
         struct retry_command command = story->pending[i];
-        bool concerned = str_equal(command.who.recipient, by->who.recipient);
+        bool concerned = str_compare(command.who.recipient, by->who.recipient) == 0;
         if (concerned && by->action == COMMAND_CANCEL)
             continue;
         if (concerned)

@@ -163,7 +163,7 @@ enum rcode demo_world_open(struct demo_world *world, struct err *err)
     sigaddset(&self->signals, SIGINT);
     sigaddset(&self->signals, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &self->signals, NULL); /* demo_world_feed looks for them */
-    signal(SIGPIPE, SIG_IGN); /* a reader that leaves must not leave the directory behind */
+    (void)signal(SIGPIPE, SIG_IGN); /* a reader that leaves must not leave the directory behind */
     policy_set_defaults(&self->policies);
     enum rcode rc = settings_rules(NULL, &self->rules, err);
     if (rc == OK)

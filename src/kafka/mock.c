@@ -3,6 +3,7 @@
 #include <librdkafka/rdkafka.h>
 /* wants to come after rdkafka.h */
 #include <librdkafka/rdkafka_mock.h>
+#include <time.h>
 
 #include "base/arena.h"
 #include "kafka/client.h"
@@ -14,6 +15,14 @@ struct kafka_mock {
     rd_kafka_mock_cluster_t *cluster;
 };
 
+/* Its thread reads the wake-up of a request that comes right after another with the other's, and
+ * sleeps for a second before it looks again. */
+static void settle(void)
+{
+    static const struct timespec pause = {.tv_nsec = 2 * 1000000};
+    nanosleep(&pause, NULL);
+}
+
 static enum rcode create_topics(struct kafka_mock *mock, const char *const topics[TOPIC_COUNT],
                                 int32_t partitions, struct err *err)
 {
@@ -22,6 +31,7 @@ static enum rcode create_topics(struct kafka_mock *mock, const char *const topic
             rd_kafka_mock_topic_create(mock->cluster, topics[i], partitions, 1);
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
             return client_fail(err, code, E_BUG, topics[i]);
+        settle();
     }
     return OK;
 }
@@ -40,6 +50,7 @@ enum rcode kafka_mock_open(const char *const topics[TOPIC_COUNT], int32_t partit
     if (rc == OK) {
         /* It waits 3 s for more members otherwise. */
         rd_kafka_mock_group_initial_rebalance_delay_ms(mock->cluster, 0);
+        settle();
         rc = create_topics(mock, topics, partitions, err);
     }
     if (rc != OK) {
