@@ -1,5 +1,6 @@
 /* The HTTP server over real sockets, and what a process answers through it (cli/observe.c). */
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -185,8 +186,13 @@ static void names_and_ipv6_are_listened_on(void **unused)
 {
     (void)unused;
     int asked = 0;
-    struct http *http = serve("localhost:0", &asked);
-    http_close(http);
+    struct http *http;
+    struct addrinfo *found = NULL;
+    if (getaddrinfo("localhost", NULL, NULL, &found) == 0) { /* a bare root knows no names */
+        freeaddrinfo(found);
+        http = serve("localhost:0", &asked);
+        http_close(http);
+    }
     int probe = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
     bool ipv6 = probe >= 0 && bind(probe, (struct sockaddr *)&any, sizeof(any)) == 0;
