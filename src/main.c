@@ -48,6 +48,7 @@ int main(int argc, char **argv)
         argv[1] = name;
         return commands[i].run(argc - 1, argv + 1);
     }
-    fprintf(stderr, "rimbalzo: there is no command \"%s\"; `rimbalzo --help` lists them\n", argv[1]);
+    fprintf(stderr, "rimbalzo: there is no command \"%s\"; `rimbalzo --help` lists them\n",
+            argv[1]);
     return EXIT_CODE_USAGE;
 }

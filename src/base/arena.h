@@ -1,7 +1,7 @@
 /*
- * Memory of one batch: many small allocations, freed all at once. Chunks are kept for the next batch.
- * Allocation failure ends the process with a message (memory is bounded by limits.h and the batch size;
- * a worker that cannot allocate 64 KiB has nothing better to do than be restarted).
+ * Memory of one batch: many small allocations, freed all at once. Chunks are kept for the next
+ * batch. Allocation failure ends the process with a message (memory is bounded by limits.h and the
+ * batch size; a worker that cannot allocate 64 KiB has nothing better to do than be restarted).
  */
 #pragma once
 #include <stddef.h>
@@ -34,7 +34,8 @@ struct str arena_str(struct arena *arena, struct str text);
 struct str arena_printf(struct arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3), nonnull(2)));
 
-/* malloc and friends that end the process instead of returning NULL: the only ones used outside base. */
+/* malloc and friends that end the process instead of returning NULL: the only ones used outside
+ * base. */
 void *mem_alloc(size_t size);
 void *mem_zalloc(size_t size);
 void *mem_realloc(void *memory, size_t size);

@@ -1,7 +1,7 @@
 /*
- * Errors: every fallible function returns an `enum rcode` and fills a `struct err`. Callers branch on the
- * disposition (what to do), never on the text. The list below is the only one: string, metric label and
- * runbook anchor all come from it. Names are stable.
+ * Errors: every fallible function returns an `enum rcode` and fills a `struct err`. Callers branch
+ * on the disposition (what to do), never on the text. The list below is the only one: string,
+ * metric label and runbook anchor all come from it. Names are stable.
  */
 #pragma once
 #include <stdarg.h>
@@ -83,7 +83,8 @@ struct err {
 const char *rcode_name(enum rcode code);
 enum disposition rcode_disposition(enum rcode code);
 
-/* Fills `err` (NULL allowed) and returns `code`, so that `return err_set(err, E_IO, "…")` reads well. */
+/* Fills `err` (NULL allowed) and returns `code`, so that `return err_set(err, E_IO, "…")` reads
+ * well. */
 enum rcode err_set(struct err *err, enum rcode code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -1,6 +1,6 @@
 /*
- * Named crash points for tests: RIMBALZO_FAILPOINT=after-produce:3 kills the process (SIGKILL) when it passes
- * that point for the third time. Compiled in with -DRIMBALZO_FAILPOINTS=ON only.
+ * Named crash points for tests: RIMBALZO_FAILPOINT=after-produce:3 kills the process (SIGKILL) when
+ * it passes that point for the third time. Compiled in with -DRIMBALZO_FAILPOINTS=ON only.
  */
 #pragma once
 

@@ -120,8 +120,7 @@ static void sha1_block(uint32_t state[5], const unsigned char *block)
 
 void sha1_init(struct sha1 *sha1)
 {
-    *sha1 = (struct sha1){
-        .state = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0}};
+    *sha1 = (struct sha1){.state = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0}};
 }
 
 void sha1_update(struct sha1 *sha1, const void *data, size_t len)

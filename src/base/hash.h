@@ -1,4 +1,5 @@
-/* Hashes. XXH3-64 (seed 0) for state and digests, murmur2 for Kafka's default partitioner, SHA-1 for UUIDv5. */
+/* Hashes. XXH3-64 (seed 0) for state and digests, murmur2 for Kafka's default partitioner, SHA-1
+ * for UUIDv5. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -7,7 +8,8 @@
 
 uint64_t hash_xxh3(const void *data, size_t len);
 
-/* XXH3-64 over key octets then value octets: the contribution of one changelog record to a digest. */
+/* XXH3-64 over key octets then value octets: the contribution of one changelog record to a digest.
+ */
 uint64_t hash_record(struct str key, struct str value);
 
 /* Java's Utils.murmur2 over the key, as an unsigned 32-bit number. */

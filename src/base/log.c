@@ -20,7 +20,8 @@ void log_configure(enum log_level level, enum log_format format)
     settings.format = format;
 }
 
-/* Valid UTF-8 and no control characters, whatever the text: one line stays one line, and JSON stays JSON. */
+/* Valid UTF-8 and no control characters, whatever the text: one line stays one line, and JSON stays
+ * JSON. */
 static void append_quoted(struct buf *buf, struct str text)
 {
     buf_append(buf, "\"", 1);

@@ -1,6 +1,6 @@
 /*
- * Log lines on stderr, logfmt or JSON: `ts=… level=info thread=0 code=restored msg="…" partition=3 …`.
- * One line per call, written with a single write(2), so that threads and processes do not mix.
+ * Log lines on stderr, logfmt or JSON: `ts=… level=info thread=0 code=restored msg="…" partition=3
+ * …`. One line per call, written with a single write(2), so that threads and processes do not mix.
  * base, domain, codec and store never log; they return errors.
  */
 #pragma once
@@ -20,7 +20,8 @@ struct log_field {
 };
 
 #define LOG_I(key_, value_) ((struct log_field){.key = (key_), .kind = LOG_INT, .number = (value_)})
-#define LOG_S(key_, value_) ((struct log_field){.key = (key_), .kind = LOG_STR, .text = str_of(value_)})
+#define LOG_S(key_, value_)                                                                        \
+    ((struct log_field){.key = (key_), .kind = LOG_STR, .text = str_of(value_)})
 #define LOG_T(key_, value_) ((struct log_field){.key = (key_), .kind = LOG_STR, .text = (value_)})
 
 /* Once, before threads start. */

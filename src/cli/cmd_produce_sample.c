@@ -6,16 +6,17 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "cli/cli.h"
 #include "cli/deployment.h"
 #include "cli/sample.h"
 #include "cli/settings.h"
 #include "kafka/reader.h"
 #include "kafka/writer.h"
-#include "base/hash.h"
 
 #define DAY_MS 86400000LL
-#define START_MS_DEFAULT 1767225600000LL /* 2026-01-01T00:00:00Z: the same seed gives the same records */
+#define START_MS_DEFAULT                                                                           \
+    1767225600000LL /* 2026-01-01T00:00:00Z: the same seed gives the same records */
 #define MISROUTED 0.001
 
 struct options {
@@ -38,7 +39,8 @@ enum {
     KEY_SHOW
 };
 
-static int64_t number_arg(struct argp_state *state, const char *name, const char *arg, int64_t least)
+static int64_t number_arg(struct argp_state *state, const char *name, const char *arg,
+                          int64_t least)
 {
     char *end;
     errno = 0;
@@ -152,13 +154,14 @@ static enum rcode send_all(const struct options *options, const struct deploymen
         misroute = misroute * 6364136223846793005u + 1442695040888963407u;
         if ((double)(misroute >> 33) < MISROUTED * (double)(1ll << 31))
             partition = (partition + 1) % partitions;
-        rc = kafka_writer_send(writer,
-                               &(struct kafka_writer_record){.topic = deployment->topics[TOPIC_BOUNCES],
-                                                             .partition = partition,
-                                                             .timestamp_ms = KAFKA_WRITER_NOW,
-                                                             .key = record.key,
-                                                             .value = record.value},
-                               err);
+        rc = kafka_writer_send(
+            writer,
+            &(struct kafka_writer_record){.topic = deployment->topics[TOPIC_BOUNCES],
+                                          .partition = partition,
+                                          .timestamp_ms = KAFKA_WRITER_NOW,
+                                          .key = record.key,
+                                          .value = record.value},
+            err);
         sent++;
         poison += record.poison;
         if (sent % 128 == 0)
@@ -167,8 +170,8 @@ static enum rcode send_all(const struct options *options, const struct deploymen
     if (rc == OK)
         rc = kafka_writer_flush(writer, err);
     if (rc == OK)
-        fprintf(stderr, "%s%lld records (%lld poison) in %.1f s\n", isatty(STDERR_FILENO) ? "\r" : "",
-                (long long)sent, (long long)poison,
+        fprintf(stderr, "%s%lld records (%lld poison) in %.1f s\n",
+                isatty(STDERR_FILENO) ? "\r" : "", (long long)sent, (long long)poison,
                 (double)(clock_monotonic_ms() - started_ms) / 1000);
     return rc;
 }
@@ -184,7 +187,8 @@ static enum rcode produce(const struct options *options, const struct config *co
     if (rc == OK)
         rc = kafka_reader_open(deployment.properties, deployment.worker_group, &reader, err);
     if (rc == OK)
-        rc = kafka_reader_partition_count(reader, deployment.topics[TOPIC_BOUNCES], &partitions, err);
+        rc = kafka_reader_partition_count(reader, deployment.topics[TOPIC_BOUNCES], &partitions,
+                                          err);
     if (rc == OK)
         rc = kafka_writer_open(deployment.properties, NULL, &writer, err);
     if (rc == OK)
@@ -212,12 +216,17 @@ int cmd_produce_sample(int argc, char **argv)
         {0}};
     static const struct argp_child children[] = {{&settings_argp, 0, "Configuration:", 1}, {0}};
     static const struct argp argp = {
-        argp_options, parse, NULL,
+        argp_options,
+        parse,
+        NULL,
         "Produces realistic records to the input topic.\v"
-        "Bounces of mailboxes that are disabled, full or gone, mailboxes that recover, senders that "
+        "Bounces of mailboxes that are disabled, full or gone, mailboxes that recover, senders "
+        "that "
         "answer retry commands when they are due, rate limits, outages of a domain, deliveries, "
         "duplicates, late, misrouted and unusable records.",
-        children, NULL, NULL};
+        children,
+        NULL,
+        NULL};
     struct options options = {.sample = {.seed = 1,
                                          .count = 10000,
                                          .span_ms = 30 * DAY_MS,

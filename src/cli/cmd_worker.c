@@ -71,7 +71,8 @@ static enum rcode open_port(struct worker_thread *thread, struct err *err)
     const struct deployment *deployment = &shared->deployment;
     char instance[256], transactional_id[512];
     snprintf(instance, sizeof(instance), "%s-%d", deployment->instance, thread->index);
-    snprintf(transactional_id, sizeof(transactional_id), "%s-%s", deployment->worker_group, instance);
+    snprintf(transactional_id, sizeof(transactional_id), "%s-%s", deployment->worker_group,
+             instance);
     struct kafka_port_options options = {.properties = deployment->properties,
                                          .input = TOPIC_BOUNCES,
                                          .certificate = TOPIC_RECIPIENTS,
@@ -98,7 +99,8 @@ static enum rcode open_worker(struct worker_thread *thread, struct err *err)
         .offline_ms_max = shared->facts.delete_retention_ms / OFFLINE_SHARE,
     };
     memcpy(options.topic_names, shared->deployment.topics, sizeof(options.topic_names));
-    memcpy(options.partition_counts, shared->facts.partition_counts, sizeof(options.partition_counts));
+    memcpy(options.partition_counts, shared->facts.partition_counts,
+           sizeof(options.partition_counts));
     return worker_new(&options, &thread->worker, err);
 }
 
@@ -127,7 +129,8 @@ static enum rcode thread_open(struct worker_thread *thread, struct err *err)
 
 static void thread_close(struct worker_thread *thread)
 {
-    /* After losing its place to another process nothing local may look cleanly closed by this one. */
+    /* After losing its place to another process nothing local may look cleanly closed by this one.
+     */
     if (thread->err.code == E_INSTANCE_FENCED)
         engine_abandon(thread->engine);
     else
@@ -160,7 +163,8 @@ static int next_signal(const sigset_t *signals, int ms)
     return number > 0 ? number : 0;
 }
 
-/* Waits until the broker answers and the topics are as they must be. Returns a signal's number, or 0. */
+/* Waits until the broker answers and the topics are as they must be. Returns a signal's number, or
+ * 0. */
 static int check_start(struct shared *shared, const sigset_t *signals, struct err *err)
 {
     struct topics_options topics = topics_setup(shared->settings->config, &shared->deployment);
@@ -181,7 +185,8 @@ static int check_start(struct shared *shared, const sigset_t *signals, struct er
     }
 }
 
-static void log_progress(const struct worker_thread *threads, int count, int64_t ms, long long *last)
+static void log_progress(const struct worker_thread *threads, int count, int64_t ms,
+                         long long *last)
 {
     long long records = 0, running = 0, restoring = 0, failed = 0, aborts = 0, rebuilds = 0;
     for (int i = 0; i < count; i++) {
@@ -297,10 +302,14 @@ int cmd_worker(int argc, char **argv)
         {"threads", 't', "N", 0, "engine threads (worker.threads)", 0}, {0}};
     static const struct argp_child children[] = {{&settings_argp, 0, "Configuration:", 1}, {0}};
     static const struct argp argp = {
-        argp_options, parse, NULL,
+        argp_options,
+        parse,
+        NULL,
         "Consumes the input topic and decides: state, retry commands, suppressions, notices.\v"
         "Runs until SIGTERM or SIGINT, then commits, closes its state and ends with 0.",
-        children, NULL, NULL};
+        children,
+        NULL,
+        NULL};
     struct options options = {0};
     struct err err = {0};
     if (!failpoint_init()) {
@@ -317,7 +326,8 @@ int cmd_worker(int argc, char **argv)
     if (deployment_init(&shared.deployment, settings.config, &err) != OK)
         code = cli_fail(&err);
     else
-        code = run_worker(&shared, options.threads ? options.threads : settings.config->worker.threads);
+        code = run_worker(&shared,
+                          options.threads ? options.threads : settings.config->worker.threads);
     deployment_deinit(&shared.deployment);
     topics_facts_deinit(&shared.facts);
     settings_deinit(&settings);

@@ -115,8 +115,8 @@ static void push(struct sample *sample, const struct pending *pending)
     if (sample->heap_count == PENDING_MAX)
         return; /* that sender forgets its retry */
     size_t i = sample->heap_count++;
-    for (sample->heap[i] = *pending;
-         i && sample->heap[i].due_ms < sample->heap[(i - 1) / 2].due_ms; i = (i - 1) / 2)
+    for (sample->heap[i] = *pending; i && sample->heap[i].due_ms < sample->heap[(i - 1) / 2].due_ms;
+         i = (i - 1) / 2)
         swap(&sample->heap[i], &sample->heap[(i - 1) / 2]);
 }
 
@@ -216,12 +216,16 @@ struct text {
     int32_t reply_code;
 };
 
-static struct text bounce_text(struct sample *sample, enum trait trait, const struct provider *provider)
+static struct text bounce_text(struct sample *sample, enum trait trait,
+                               const struct provider *provider)
 {
     static const struct text disabled = {
-        "4.2.1", "450 4.2.1 The email account that you tried to reach is temporarily disabled", 450};
-    static const struct text full = {"4.2.2", "452 4.2.2 The recipient's mailbox is over quota", 452};
-    static const struct text gone = {"5.1.1", "550 5.1.1 User unknown in virtual mailbox table", 550};
+        "4.2.1", "450 4.2.1 The email account that you tried to reach is temporarily disabled",
+        450};
+    static const struct text full = {"4.2.2", "452 4.2.2 The recipient's mailbox is over quota",
+                                     452};
+    static const struct text gone = {"5.1.1", "550 5.1.1 User unknown in virtual mailbox table",
+                                     550};
     static const struct text outage = {"4.4.2", "connect to mx: Connection timed out", 421};
     static const struct text rate = {
         "4.7.28", "421 4.7.28 Our system has detected an unusual rate of unsolicited mail", 421};
@@ -268,12 +272,10 @@ static void make_record(struct sample *sample, int64_t number, const struct pend
     const struct provider *provider = provider_of(number);
     enum trait trait = trait_of(sample, number);
     struct str who = str_of(entry->address);
-    struct uuid_text id =
-        id_output("sample", (struct identity){STR(""), who}, (int64_t)sample->options.seed,
-                  sample->made, STR("event"));
+    struct uuid_text id = id_output("sample", (struct identity){STR(""), who},
+                                    (int64_t)sample->options.seed, sample->made, STR("event"));
     memcpy(event_id, id.text, UUID_TEXT_SIZE);
-    snprintf(message_id, sizeof(message_id), "m%llx",
-             (unsigned long long)draw(sample, 1ull << 40));
+    snprintf(message_id, sizeof(message_id), "m%llx", (unsigned long long)draw(sample, 1ull << 40));
     int64_t late_ms = chance(sample, sample->options.late) ? (int64_t)draw(sample, 6 * 3600000) : 0;
     struct input_record record = {
         .kind = RECORD_DELIVERY,
@@ -331,9 +333,9 @@ static void make_poison(struct sample *sample, struct sample_record *ret_record)
 
 static void tick(struct sample *sample)
 {
-    sample->now_ms = sample->options.start_ms +
-                     (int64_t)((double)sample->options.span_ms * (double)sample->made /
-                               (double)sample->options.count);
+    sample->now_ms =
+        sample->options.start_ms + (int64_t)((double)sample->options.span_ms *
+                                             (double)sample->made / (double)sample->options.count);
     if (sample->outage_provider >= 0 && sample->now_ms >= sample->outage_until_ms)
         sample->outage_provider = -1;
     if (sample->outage_provider < 0 && draw(sample, 20000) == 0) {

@@ -1,8 +1,9 @@
 /*
- * A seeded source of realistic input records, in event time: recipients over provider domains, disabled mailboxes
- * that stay disabled or recover, senders that answer retry commands when they are due, provider rate limits,
- * outages of a domain, deliveries, duplicates, late records, misrouted keys and poison. The same seed and options
- * give the same records. Memory is bounded: states of recent recipients are kept in a fixed table.
+ * A seeded source of realistic input records, in event time: recipients over provider domains,
+ * disabled mailboxes that stay disabled or recover, senders that answer retry commands when they
+ * are due, provider rate limits, outages of a domain, deliveries, duplicates, late records,
+ * misrouted keys and poison. The same seed and options give the same records. Memory is bounded:
+ * states of recent recipients are kept in a fixed table.
  */
 #pragma once
 #include "codec/record.h"
@@ -13,7 +14,7 @@ struct sample_options {
     int64_t recipients; /* different addresses */
     int64_t start_ms;
     int64_t span_ms;
-    double poison;      /* shares of 1 */
+    double poison; /* shares of 1 */
     double duplicates;
     double late;
     const struct policy_set *policies;

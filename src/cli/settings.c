@@ -42,7 +42,8 @@ static void copy_delays(const struct config_delays *from, int64_t to[DELAYS_MAX]
     *ret_count = from->count;
 }
 
-static enum rcode convert_policy(const struct config_policy *from, struct policy *to, struct err *err)
+static enum rcode convert_policy(const struct config_policy *from, struct policy *to,
+                                 struct err *err)
 {
     *to = (struct policy){.max_attempts = from->max_attempts, .contact_after = from->contact_after};
     if (strlen(from->name) > POLICY_NAME_MAX)
@@ -153,7 +154,8 @@ enum rcode settings_rules(const char *file, struct rule_set **ret_rules, struct 
     struct rule_source *sources = arena_alloc(&arena, (text.rule_count + 1) * sizeof(*sources));
     for (uint32_t i = 0; i < text.rule_count; i++)
         convert_rule(&arena, &text.rules[i], &sources[i]);
-    rc = rule_set_new(file ? file : RULES_TEXT_DEFAULT, sources, (int)text.rule_count, ret_rules, err);
+    rc = rule_set_new(file ? file : RULES_TEXT_DEFAULT, sources, (int)text.rule_count, ret_rules,
+                      err);
     arena_deinit(&arena);
     rules_text_deinit(&text);
     return rc;

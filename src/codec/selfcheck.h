@@ -1,7 +1,8 @@
 /*
- * Is what this program writes what avro-c writes? One record of each kind, encoded by both and compared octet by
- * octet. Our own writer is used because it is many times faster (encode.c); this is what lets one trust it on any
- * machine, with any build of avro-c. Takes well under a millisecond; the worker does it at its start.
+ * Is what this program writes what avro-c writes? One record of each kind, encoded by both and
+ * compared octet by octet. Our own writer is used because it is many times faster (encode.c); this
+ * is what lets one trust it on any machine, with any build of avro-c. Takes well under a
+ * millisecond; the worker does it at its start.
  */
 #pragma once
 #include "codec/record.h"

@@ -111,7 +111,8 @@ static enum rcode conf_fill(rd_kafka_conf_t *conf, const struct client_options *
 
 /* --- callbacks --- */
 
-/* Never an error: what librdkafka calls fatal is routine to the engine, which heals it or says so itself. */
+/* Never an error: what librdkafka calls fatal is routine to the engine, which heals it or says so
+ * itself. */
 static enum log_level level_of(int syslog_level)
 {
     if (syslog_level <= 4)

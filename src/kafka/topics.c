@@ -186,11 +186,12 @@ static void compare_input(struct comparison *comparison)
         configure_number(comparison, TOPIC_BOUNCES, SETTING_TIMESTAMP_AFTER, TIMESTAMP_AFTER_MAX_MS,
                          "one record stamped far ahead would lapse a whole partition");
     if (options->recipient_retention_ms && is_kept(retention_ms, options->recipient_retention_ms))
-        change(comparison, TOPIC_BOUNCES, TOPICS_FAULT,
-               "topic %s is kept for as long as recipients are (retention.ms=%s), so a replay would "
-               "find recipients that had expired: set recipient.retention above it, or the topic's "
-               "retention below it",
-               options->topics[TOPIC_BOUNCES], live->values[SETTING_RETENTION])
+        change(
+            comparison, TOPIC_BOUNCES, TOPICS_FAULT,
+            "topic %s is kept for as long as recipients are (retention.ms=%s), so a replay would "
+            "find recipients that had expired: set recipient.retention above it, or the topic's "
+            "retention below it",
+            options->topics[TOPIC_BOUNCES], live->values[SETTING_RETENTION])
             ->advice = true;
     if (comparison->input_message_bytes + HEADERS_BYTES > limit)
         change(comparison, TOPIC_BOUNCES, TOPICS_FAULT,

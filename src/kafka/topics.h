@@ -64,8 +64,7 @@ struct topics_facts {
 
 void topics_facts_deinit(struct topics_facts *facts); /* of a filled or zeroed one */
 
-/* E_TOPICS with everything that is wrong and the command that mends it: for a worker at its start. Advice is
- * logged.
- * `ret_facts` may be NULL. */
+/* E_TOPICS with everything that is wrong and the command that mends it: for a worker at its start.
+ * Advice is logged. `ret_facts` may be NULL. */
 enum rcode topics_check(const struct topics_options *options, struct topics_facts *ret_facts,
                         struct err *err) WARN_UNUSED;

@@ -70,9 +70,10 @@ struct config_policy {
     const char *name;
     struct config_place place;
     struct config_reasons reasons; /* none for `default`, at least one for any other */
-    struct config_delays delays;   /* at least one; what is not given is as the built-in default policy has it */
-    int32_t max_attempts;          /* >= 1 */
-    int32_t contact_after;         /* 0: never */
+    struct config_delays
+        delays; /* at least one; what is not given is as the built-in default policy has it */
+    int32_t max_attempts;  /* >= 1 */
+    int32_t contact_after; /* 0: never */
     struct config_place places[POLICY_KEY_COUNT];
     bool given[POLICY_KEY_COUNT];
 };

@@ -1,17 +1,18 @@
 /*
  * The loop of one engine thread.
  *
- * A turn is: collect a batch (poll; rebalances are served inside), restore a piece of what is not proven yet, run
- * one transaction over the batch, and, when the set of running partitions or a position has changed, tell the
- * consumer exactly what to fetch. Nothing is staged and no transaction is open while polling, so a rebalance
- * never meets half-done work: records of a revoked partition that were collected are simply dropped, its next
- * owner reads them again.
+ * A turn is: collect a batch (poll; rebalances are served inside), restore a piece of what is not
+ * proven yet, run one transaction over the batch, and, when the set of running partitions or a
+ * position has changed, tell the consumer exactly what to fetch. Nothing is staged and no
+ * transaction is open while polling, so a rebalance never meets half-done work: records of a
+ * revoked partition that were collected are simply dropped, its next owner reads them again.
  *
  * Where a crash can strike and what heals it:
- *   before the log's commit       → the transaction is aborted by the log, LMDB never saw it: done again
- *   between log and LMDB commits  → LMDB is behind; restore reads the changelog up to the certificate
- *   while restoring               → the changelog position is committed with the data: goes on from there
- * LMDB ahead of the log is impossible, because it commits only after the log said yes (transaction.c).
+ *   before the log's commit       → the transaction is aborted by the log, LMDB never saw it: done
+ * again between log and LMDB commits  → LMDB is behind; restore reads the changelog up to the
+ * certificate while restoring               → the changelog position is committed with the data:
+ * goes on from there LMDB ahead of the log is impossible, because it commits only after the log
+ * said yes (transaction.c).
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -62,7 +63,8 @@ void engine_fail(struct engine *engine, struct partition *partition, const struc
     partition->failure = err->code;
 }
 
-void engine_restore(struct engine *engine, struct partition *partition, const char *why, bool discard)
+void engine_restore(struct engine *engine, struct partition *partition, const char *why,
+                    bool discard)
 {
     log_info("restoring", why, LOG_I("thread", engine->options.thread),
              LOG_I("partition", partition->id));
@@ -98,17 +100,16 @@ static void on_assigned(void *context, const int32_t *ids, int count)
         if (engine_partition(engine, ids[i]))
             continue;
         int last = engine->partition_count++;
-        engine->partitions = mem_realloc(engine->partitions,
-                                         (size_t)engine->partition_count * sizeof(struct partition));
+        engine->partitions = mem_realloc(engine->partitions, (size_t)engine->partition_count *
+                                                                 sizeof(struct partition));
         engine->partitions[last] = (struct partition){.id = ids[i], .state = PARTITION_ASSIGNED};
         qsort(engine->partitions, (size_t)engine->partition_count, sizeof(struct partition),
               compare_partitions);
     }
     engine->commits = mem_realloc(engine->commits,
                                   2 * (size_t)engine->partition_count * sizeof(struct port_commit));
-    engine->commit_texts =
-        mem_realloc(engine->commit_texts,
-                    (size_t)engine->partition_count * sizeof(engine->commit_texts[0]));
+    engine->commit_texts = mem_realloc(engine->commit_texts, (size_t)engine->partition_count *
+                                                                 sizeof(engine->commit_texts[0]));
     engine->counts_checked = false;
 }
 
@@ -205,7 +206,8 @@ bool engine_idle(const struct engine *engine)
     return engine->idle;
 }
 
-/* The input topic must still have the partitions it had at start: every key's place depends on it. */
+/* The input topic must still have the partitions it had at start: every key's place depends on it.
+ */
 static void check_partition_counts(struct engine *engine)
 {
     int32_t count = 0;
@@ -219,10 +221,12 @@ static void check_partition_counts(struct engine *engine)
     engine->counts_checked = true;
     if (count == engine->options.partition_count)
         return;
-    err_set(&err, E_PARTITION_COUNT_CHANGED,
-            "the input topic had %d partitions at start and has %d now, so keys have moved: stop the "
-            "workers and go on with a new pair of input and recipients topics (README, partition_count_changed)",
-            engine->options.partition_count, count);
+    err_set(
+        &err, E_PARTITION_COUNT_CHANGED,
+        "the input topic had %d partitions at start and has %d now, so keys have moved: stop the "
+        "workers and go on with a new pair of input and recipients topics (README, "
+        "partition_count_changed)",
+        engine->options.partition_count, count);
     for (int i = 0; i < engine->partition_count; i++)
         if (engine->partitions[i].state != PARTITION_FAILED)
             engine_fail(engine, &engine->partitions[i], &err);
@@ -257,7 +261,8 @@ static enum rcode poll_failed(struct engine *engine, enum rcode rc, int32_t id, 
     return rc;
 }
 
-/* Polls until the batch is full or the interval is over; while partitions restore it only looks in. */
+/* Polls until the batch is full or the interval is over; while partitions restore it only looks in.
+ */
 static enum rcode collect(struct engine *engine, struct err *err)
 {
     const struct engine_options *options = &engine->options;
@@ -310,8 +315,9 @@ static void mark_touched(struct engine *engine)
     engine->record_count = kept;
 }
 
-/* Idle partitions: commit the position past control records, and renew old certificates. While the consumer has
- * yet to be told where to fetch, its position is beyond records that were dropped, and proves nothing. */
+/* Idle partitions: commit the position past control records, and renew old certificates. While the
+ * consumer has yet to be told where to fetch, its position is beyond records that were dropped, and
+ * proves nothing. */
 static void mark_certify(struct engine *engine)
 {
     int64_t now = engine_now(engine);
@@ -330,8 +336,8 @@ static void mark_certify(struct engine *engine)
     }
 }
 
-/* Tells the consumer what to fetch. Nothing as long as no transaction is possible (a predecessor's may have to be
- * finished first): records would only be fetched to be dropped, again and again. */
+/* Tells the consumer what to fetch. Nothing as long as no transaction is possible (a predecessor's
+ * may have to be finished first): records would only be fetched to be dropped, again and again. */
 static enum rcode assign_running(struct engine *engine, struct err *err)
 {
     struct port_position *positions =
@@ -375,7 +381,8 @@ static bool needs_transaction(const struct engine *engine)
 
 enum rcode engine_step(struct engine *engine, struct err *err)
 {
-    bool astray = engine->assign_dirty; /* the consumer still reads from where it was before a failure */
+    bool astray =
+        engine->assign_dirty; /* the consumer still reads from where it was before a failure */
     enum rcode rc = collect(engine, err);
     if (astray) {
         engine->record_count = 0;

@@ -1,6 +1,6 @@
 /*
- * The engine: one thread's loop over a port and a processor. See engine.c for the story of a batch, restore.c
- * for how a partition proves its state, and src/README.md for the table of crash points.
+ * The engine: one thread's loop over a port and a processor. See engine.c for the story of a batch,
+ * restore.c for how a partition proves its state, and src/README.md for the table of crash points.
  */
 #pragma once
 #include <stdatomic.h>
@@ -18,8 +18,8 @@ struct engine_options {
     size_t batch_bytes_max;
     int64_t commit_interval_ms;
     int64_t certificate_refresh_ms;
-    int rebuilds_max;            /* producer rebuilds within ten minutes before the process gives up */
-    int32_t partition_count;     /* of the input topic, as checked at start */
+    int rebuilds_max;        /* producer rebuilds within ten minutes before the process gives up */
+    int32_t partition_count; /* of the input topic, as checked at start */
 };
 
 /* Counters since start; written by the engine's thread, readable from any other. */
@@ -37,8 +37,8 @@ void engine_free(struct engine *engine);
 /* As free, but closes partitions as a crash would (after E_INSTANCE_FENCED, and in simulation). */
 void engine_abandon(struct engine *engine);
 
-/* One turn: poll, restore a piece, run at most one transaction. OK to call again; otherwise the error is
- * fatal for the process (codes with DISPOSITION_FATAL). */
+/* One turn: poll, restore a piece, run at most one transaction. OK to call again; otherwise the
+ * error is fatal for the process (codes with DISPOSITION_FATAL). */
 enum rcode engine_step(struct engine *engine, struct err *err) WARN_UNUSED;
 
 /* From any thread: retry loops give up soon, so that engine_step returns. */
@@ -49,6 +49,6 @@ const struct engine_stats *engine_stats(const struct engine *engine);
 /* The code that a partition has stopped with; OK: it has not, or is not ours. For simulation. */
 enum rcode engine_failure(const struct engine *engine, int32_t partition);
 
-/* True when nothing is left to do now: every assigned partition runs, the last poll found no record and every
- * offset is committed. For simulation. */
+/* True when nothing is left to do now: every assigned partition runs, the last poll found no record
+ * and every offset is committed. For simulation. */
 bool engine_idle(const struct engine *engine);

@@ -35,14 +35,17 @@ int64_t engine_now(struct engine *engine);                             /* monoto
 /* Stops one partition with a named error; the others go on. */
 void engine_fail(struct engine *engine, struct partition *partition, const struct err *err);
 
-/* Sends a RUNNING (or ASSIGNED) partition back to prove its state; `discard` throws local state away first. */
+/* Sends a RUNNING (or ASSIGNED) partition back to prove its state; `discard` throws local state
+ * away first. */
 void engine_restore(struct engine *engine, struct partition *partition, const char *why,
                     bool discard);
 
-/* One bounded piece of restoring. Errors are dealt with per partition; only fatal ones are returned. */
+/* One bounded piece of restoring. Errors are dealt with per partition; only fatal ones are
+ * returned. */
 enum rcode restore_turn(struct engine *engine, struct err *err);
 
-/* Commits the batch in hand and whatever needs certifying. Deals with everything short of fatal errors. */
+/* Commits the batch in hand and whatever needs certifying. Deals with everything short of fatal
+ * errors. */
 enum rcode transaction_run(struct engine *engine, struct err *err);
 
 /* Producer open, waiting included; true when transactions are possible. */

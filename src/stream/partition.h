@@ -23,7 +23,7 @@ enum restore_stage {
 struct partition {
     int32_t id;
     enum partition_state state;
-    bool open; /* the processor has it open */
+    bool open;          /* the processor has it open */
     enum rcode failure; /* FAILED: why */
 
     /* RUNNING */

@@ -1,10 +1,12 @@
 /*
- * What runs on the engine: the worker (recipients) and the dispatcher (timers). A processor owns the local
- * state of each partition; the engine owns membership, transactions, offsets and the partition's life.
+ * What runs on the engine: the worker (recipients) and the dispatcher (timers). A processor owns
+ * the local state of each partition; the engine owns membership, transactions, offsets and the
+ * partition's life.
  *
- * Order of calls per partition: open → with a certificate (certificate_parse, restore_range, restore_apply…,
- * restore_finish) → process/certificate_write/commit or abort, again and again → close. `discard` may come whenever the partition is
- * open and has no transaction. All calls come from the engine's thread.
+ * Order of calls per partition: open → with a certificate (certificate_parse, restore_range,
+ * restore_apply…, restore_finish) → process/certificate_write/commit or abort, again and again →
+ * close. `discard` may come whenever the partition is open and has no transaction. All calls come
+ * from the engine's thread.
  */
 #pragma once
 #include "base/err.h"
@@ -23,8 +25,8 @@ struct certificate {
 
 /* What there is locally, after open. */
 struct local_state {
-    bool empty;         /* never committed anything */
-    int64_t input_next; /* input offset the local state reflects */
+    bool empty;            /* never committed anything */
+    int64_t input_next;    /* input offset the local state reflects */
     const char *discarded; /* why older local state was thrown away on open; NULL: it was not */
 };
 
@@ -39,24 +41,27 @@ struct batch {
     struct port *port;
     const struct port_record *records; /* per partition in offset order; partitions interleaved */
     size_t count;
-    int32_t failed_partition; /* out: the partition at fault when process fails with RESTORE or STOP */
+    int32_t
+        failed_partition; /* out: the partition at fault when process fails with RESTORE or STOP */
 };
 
 struct processor_ops {
     /* Opens the partition's local state; when it is open already it only tells what there is. */
-    enum rcode (*open)(struct processor *processor, int32_t partition, struct local_state *ret_local,
-                       struct err *err);
+    enum rcode (*open)(struct processor *processor, int32_t partition,
+                       struct local_state *ret_local, struct err *err);
     /* clean: sync and mark clean; otherwise as a crash would. Unknown partitions are ignored. */
     void (*close)(struct processor *processor, int32_t partition, bool clean);
     /* Throws the local state away and starts empty. */
     enum rcode (*discard)(struct processor *processor, int32_t partition, struct err *err);
 
     /* E_CERTIFICATE_INVALID when the metadata is not one of ours. */
-    enum rcode (*certificate_parse)(struct processor *processor, int64_t offset, struct str metadata,
-                                    struct certificate *ret_certificate, struct err *err);
+    enum rcode (*certificate_parse)(struct processor *processor, int64_t offset,
+                                    struct str metadata, struct certificate *ret_certificate,
+                                    struct err *err);
     void (*restore_range)(struct processor *processor, int32_t partition,
                           const struct certificate *certificate, struct restore_range *ret_range);
-    /* Records of one partition in offset order; `next` is the position after them. Durable on return. */
+    /* Records of one partition in offset order; `next` is the position after them. Durable on
+     * return. */
     enum rcode (*restore_apply)(struct processor *processor, int32_t partition,
                                 const struct port_record *records, size_t count, int64_t next,
                                 struct err *err);
@@ -66,7 +71,8 @@ struct processor_ops {
 
     /* Stages and sends everything that follows from the batch. */
     enum rcode (*process)(struct processor *processor, struct batch *batch, struct err *err);
-    /* The certificate that goes with committing `input_next` of a partition. Returns the text's length. */
+    /* The certificate that goes with committing `input_next` of a partition. Returns the text's
+     * length. */
     size_t (*certificate_write)(struct processor *processor, int32_t partition, int64_t input_next,
                                 char ret_text[PORT_METADATA_MAX + 1]);
     /* Commits what is staged for the partition (after the log has committed). */

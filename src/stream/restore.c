@@ -1,17 +1,19 @@
 /*
  * How a partition proves its state.
  *
- * The group itself says which state belongs to which input: the certificate, committed atomically with the
- * outputs as metadata of the partition's second offset. A partition runs only when its local state is shown to be
- * exactly that one: it reads the certificate's topic from where the local state ends up to the certificate's
- * position, never "to the end" (the last stable offset lies while somebody else's transaction is open), and then
- * the number of entries and the digest must match.
+ * The group itself says which state belongs to which input: the certificate, committed atomically
+ * with the outputs as metadata of the partition's second offset. A partition runs only when its
+ * local state is shown to be exactly that one: it reads the certificate's topic from where the
+ * local state ends up to the certificate's position, never "to the end" (the last stable offset
+ * lies while somebody else's transaction is open), and then the number of entries and the digest
+ * must match.
  *
  *   LOCATE  open local state; read the stable offsets; decide where to read from and to
  *   READ    read, in bounded LMDB transactions
  *   PROVE   compare; on a mismatch throw local state away once and read from the start
  *
- * Nothing here blocks: each turn does a bounded piece, so that the member keeps polling and the group stays calm.
+ * Nothing here blocks: each turn does a bounded piece, so that the member keeps polling and the
+ * group stays calm.
  */
 #include <assert.h>
 
@@ -50,22 +52,26 @@ static enum rcode place_input(struct engine *engine, struct partition *partition
     if (start < 0)
         start = input.log_start;
     if (start > input.high)
-        return err_set(err, E_TOPIC_RECREATED,
-                       "the committed offset %lld of partition %d lies beyond the end %lld of the input "
-                       "topic: it was recreated or truncated",
-                       (long long)start, partition->id, (long long)input.high);
+        return err_set(
+            err, E_TOPIC_RECREATED,
+            "the committed offset %lld of partition %d lies beyond the end %lld of the input "
+            "topic: it was recreated or truncated",
+            (long long)start, partition->id, (long long)input.high);
     if (start < input.log_start)
-        return err_set(err, E_INPUT_TRUNCATED,
-                       "records %lld to %lld of partition %d were deleted by retention before they were "
-                       "read; reset the group's offset to %lld to go on without them",
-                       (long long)start, (long long)input.log_start - 1, partition->id,
-                       (long long)input.log_start);
+        return err_set(
+            err, E_INPUT_TRUNCATED,
+            "records %lld to %lld of partition %d were deleted by retention before they were "
+            "read; reset the group's offset to %lld to go on without them",
+            (long long)start, (long long)input.log_start - 1, partition->id,
+            (long long)input.log_start);
     if (certified >= 0 && committed >= 0 && committed < certified)
-        log_warn("offset_rewound", "the group's offset was rewound; records below the certificate are skipped",
+        log_warn("offset_rewound",
+                 "the group's offset was rewound; records below the certificate are skipped",
                  LOG_I("partition", partition->id), LOG_I("committed", committed),
                  LOG_I("certified", certified));
     if (certified >= 0 && committed > certified)
-        log_warn("offset_skipped", "the group's offset was moved ahead; the records between are not counted",
+        log_warn("offset_skipped",
+                 "the group's offset was moved ahead; the records between are not counted",
                  LOG_I("partition", partition->id), LOG_I("committed", committed),
                  LOG_I("certified", certified));
     partition->certify = start != committed || start != certified;
@@ -96,8 +102,7 @@ static enum rcode run(struct engine *engine, struct partition *partition, struct
 static enum rcode open_local(struct engine *engine, struct partition *partition, struct err *err)
 {
     struct local_state local = {.empty = true};
-    enum rcode rc =
-        engine->processor->ops->open(engine->processor, partition->id, &local, err);
+    enum rcode rc = engine->processor->ops->open(engine->processor, partition->id, &local, err);
     if (rc != OK)
         return rc;
     partition->open = true;
@@ -107,19 +112,22 @@ static enum rcode open_local(struct engine *engine, struct partition *partition,
     return OK;
 }
 
-/* Without a certificate only a partition that never had one may run: nothing local, nothing in its topic. */
+/* Without a certificate only a partition that never had one may run: nothing local, nothing in its
+ * topic. */
 static enum rcode plan_without_certificate(struct engine *engine, struct partition *partition,
                                            const struct port_watermarks *log, struct err *err)
 {
     (void)engine;
     if (!partition->from_scratch)
-        return err_set(err, E_CERTIFICATE_LOST,
-                       "partition %d has local state but the group has no certificate for it (its offsets "
-                       "expired or were deleted): to count anew, start under a new `app` with new "
-                       "recipients and output topics (README, certificate_lost)",
-                       partition->id);
+        return err_set(
+            err, E_CERTIFICATE_LOST,
+            "partition %d has local state but the group has no certificate for it (its offsets "
+            "expired or were deleted): to count anew, start under a new `app` with new "
+            "recipients and output topics (README, certificate_lost)",
+            partition->id);
     partition->range.from = log->log_start;
-    partition->range.to = log->high; /* transactions open now must end before the scan can: it waits */
+    partition->range.to =
+        log->high; /* transactions open now must end before the scan can: it waits */
     return OK;
 }
 
@@ -127,7 +135,8 @@ static enum rcode plan_with_certificate(struct engine *engine, struct partition 
                                         const struct port_watermarks *log, struct err *err)
 {
     const struct processor_ops *ops = engine->processor->ops;
-    ops->restore_range(engine->processor, partition->id, &partition->certificate, &partition->range);
+    ops->restore_range(engine->processor, partition->id, &partition->certificate,
+                       &partition->range);
     struct restore_range *range = &partition->range;
     bool ahead = !partition->from_scratch && range->from > range->to;
     bool gone = !partition->from_scratch && range->from >= 0 && range->from < log->log_start;
@@ -145,10 +154,11 @@ static enum rcode plan_with_certificate(struct engine *engine, struct partition 
     if (range->from < 0)
         range->from = log->log_start;
     if (range->to > log->high)
-        return err_set(err, E_CHANGELOG_TRUNCATED,
-                       "the certificate of partition %d wants the topic up to offset %lld, which ends at "
-                       "%lld: it was recreated or lost records",
-                       partition->id, (long long)range->to, (long long)log->high);
+        return err_set(
+            err, E_CHANGELOG_TRUNCATED,
+            "the certificate of partition %d wants the topic up to offset %lld, which ends at "
+            "%lld: it was recreated or lost records",
+            partition->id, (long long)range->to, (long long)log->high);
     return OK;
 }
 
@@ -205,7 +215,8 @@ static enum rcode prove(struct engine *engine, struct partition *partition, stru
     return OK;
 }
 
-/* Applies one partition's run of records; everything at or beyond the certificate's position is left alone. */
+/* Applies one partition's run of records; everything at or beyond the certificate's position is
+ * left alone. */
 static enum rcode apply(struct engine *engine, struct partition *partition,
                         const struct port_record *records, size_t count, struct err *err)
 {
@@ -214,11 +225,12 @@ static enum rcode apply(struct engine *engine, struct partition *partition,
     if (!count)
         return OK;
     if (!partition->has_certificate)
-        return err_set(err, E_CERTIFICATE_LOST,
-                       "partition %d has state in its topic (offset %lld) but the group has no certificate "
-                       "for it (its offsets expired or were deleted): to count anew, start under a new `app` "
-                       "with new recipients and output topics (README, certificate_lost)",
-                       partition->id, (long long)records[0].offset);
+        return err_set(
+            err, E_CERTIFICATE_LOST,
+            "partition %d has state in its topic (offset %lld) but the group has no certificate "
+            "for it (its offsets expired or were deleted): to count anew, start under a new `app` "
+            "with new recipients and output topics (README, certificate_lost)",
+            partition->id, (long long)records[0].offset);
     int64_t next = records[count - 1].offset + 1;
     enum rcode rc = engine->processor->ops->restore_apply(engine->processor, partition->id, records,
                                                           count, next, err);
@@ -261,8 +273,8 @@ static enum rcode restore_failed(struct engine *engine, struct partition *partit
 
 static enum rcode assign_reader(struct engine *engine, struct err *err)
 {
-    struct port_position *positions = mem_alloc(
-        ((size_t)engine->partition_count + 1) * sizeof(*positions));
+    struct port_position *positions =
+        mem_alloc(((size_t)engine->partition_count + 1) * sizeof(*positions));
     int count = 0;
     enum topic topic = engine->port->certificate;
     for (int i = 0; i < engine->partition_count; i++) {
@@ -328,8 +340,8 @@ static enum rcode read_some(struct engine *engine, struct err *err)
     return OK;
 }
 
-/* Trouble of the reader, which does not say whose it is: every partition being read looks again where to read
- * from, and the one that cannot be read says why. */
+/* Trouble of the reader, which does not say whose it is: every partition being read looks again
+ * where to read from, and the one that cannot be read says why. */
 static enum rcode reading_failed(struct engine *engine, enum rcode rc, struct err *err)
 {
     enum disposition disposition = rcode_disposition(rc);

@@ -1,4 +1,5 @@
-/* The topics of the pipeline (schemas/README.md). Their names come from the configuration; this is their role. */
+/* The topics of the pipeline (schemas/README.md). Their names come from the configuration; this is
+ * their role. */
 #pragma once
 
 /*    role               configuration key (topics.<key>), default name after the prefix */

@@ -1,13 +1,13 @@
 /*
  * One transaction: the batch in hand, and partitions whose offsets want committing without records.
  *
- *   begin → process (stages in open LMDB transactions, sends outputs) → flush → offsets and certificates →
- *   commit the log → commit LMDB
+ *   begin → process (stages in open LMDB transactions, sends outputs) → flush → offsets and
+ * certificates → commit the log → commit LMDB
  *
- * LMDB commits last, so it can be behind the log and never ahead. Every failure has one of four ends, chosen by
- * the error's disposition: the batch is aborted and fetched again; the producer is rebuilt and every running
- * partition proves its state again; one partition restores or stops and the rest is fetched again; or the process
- * ends.
+ * LMDB commits last, so it can be behind the log and never ahead. Every failure has one of four
+ * ends, chosen by the error's disposition: the batch is aborted and fetched again; the producer is
+ * rebuilt and every running partition proves its state again; one partition restores or stops and
+ * the rest is fetched again; or the process ends.
  */
 #include <assert.h>
 
@@ -18,8 +18,8 @@
 #define REBUILD_WINDOW_MS (10LL * 60 * 1000)
 #define RETRY_WAIT_MS 20
 #define RETRY_WAIT_MS_MAX 5000
-/* No single step of a transaction takes longer than the broker's patience with it; beyond that the outcome
- * counts as unknown. */
+/* No single step of a transaction takes longer than the broker's patience with it; beyond that the
+ * outcome counts as unknown. */
 #define STEP_MS_MAX 120000
 #define STEP_MS_MAX_STOPPING 5000
 
@@ -124,7 +124,8 @@ static enum rcode commit_log(struct engine *engine, struct batch *batch, struct 
     return retry(engine, ops->commit, err);
 }
 
-/* The log has committed: now, and only now, LMDB. A partition whose commit fails goes back to proving itself. */
+/* The log has committed: now, and only now, LMDB. A partition whose commit fails goes back to
+ * proving itself. */
 static void commit_stores(struct engine *engine)
 {
     failpoint("after-kafka-commit");
@@ -151,7 +152,8 @@ static void commit_stores(struct engine *engine)
     }
 }
 
-/* Every running partition proves its state again; what the transaction did is found out that way. */
+/* Every running partition proves its state again; what the transaction did is found out that way.
+ */
 static void rebuild(struct engine *engine)
 {
     engine->port->ops->producer_close(engine->port);
@@ -171,9 +173,10 @@ static enum rcode count_rebuild(struct engine *engine, struct err *err)
     }
     if (++engine->rebuilds <= engine->options.rebuilds_max)
         return OK;
-    return err_set(err, E_REBUILD_LIMIT,
-                   "the producer had to be rebuilt %d times within ten minutes; see the log lines before",
-                   engine->rebuilds);
+    return err_set(
+        err, E_REBUILD_LIMIT,
+        "the producer had to be rebuilt %d times within ten minutes; see the log lines before",
+        engine->rebuilds);
 }
 
 /* Aborts the log's transaction and fetches everything uncommitted again. */
@@ -213,7 +216,8 @@ static enum rcode transaction_failed(struct engine *engine, enum rcode rc, struc
         struct err abort_err = {0};
         enum rcode aborted = abort_log(engine, &abort_err);
         if (aborted == OK) {
-            /* The group may have moved on; a moment's pause keeps a persistent abort from spinning. */
+            /* The group may have moved on; a moment's pause keeps a persistent abort from spinning.
+             */
             engine->port->ops->wait(engine->port, RETRY_WAIT_MS);
             return disposition == DISPOSITION_ABORT
                        ? OK

@@ -1,8 +1,8 @@
 /*
- * The fold of a batch: events sorted by partition, store key and offset; each recipient loaded once, stepped
- * through all its events, staged once, with one changelog record. Walking keys in order is what makes LMDB fast.
- * The idle scan rides along: a few entries per batch are looked at for lapse and expiry, only in partitions whose
- * offset this batch commits anyway.
+ * The fold of a batch: events sorted by partition, store key and offset; each recipient loaded
+ * once, stepped through all its events, staged once, with one changelog record. Walking keys in
+ * order is what makes LMDB fast. The idle scan rides along: a few entries per batch are looked at
+ * for lapse and expiry, only in partitions whose offset this batch commits anyway.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -12,17 +12,17 @@
 #include "store/key.h"
 #include "worker/worker_internal.h"
 
-#define SCAN_MIN 64      /* entries per batch and partition … */
-#define SCAN_SHARE 16    /* … or one for so many events, whichever is more */
+#define SCAN_MIN 64   /* entries per batch and partition … */
+#define SCAN_SHARE 16 /* … or one for so many events, whichever is more */
 #define SCAN_MAX 4096
 
 static struct port_message output_message(struct worker *worker, enum topic topic, struct str key)
 {
-    return (struct port_message){
-        .topic = topic,
-        .partition = hash_partition(key, worker->options.partition_counts[topic]),
-        .key = key,
-        .value = buf_view(&worker->value)};
+    return (struct port_message){.topic = topic,
+                                 .partition =
+                                     hash_partition(key, worker->options.partition_counts[topic]),
+                                 .key = key,
+                                 .value = buf_view(&worker->value)};
 }
 
 static enum rcode send_notice(struct worker *worker, struct batch *batch, struct str key,
@@ -190,7 +190,8 @@ static int compare_orders(const void *a, const void *b)
     if (x->slot != y->slot)
         return x->slot < y->slot ? -1 : 1;
     int order = compare_keys(left, right);
-    return order ? order : (x->event.offset > y->event.offset) - (x->event.offset < y->event.offset);
+    return order ? order
+                 : (x->event.offset > y->event.offset) - (x->event.offset < y->event.offset);
 }
 
 static bool same_recipient(const struct order *a, const struct order *b)
@@ -223,8 +224,8 @@ static enum rcode scan_entry(void *context, struct identity who, struct str valu
     enum rcode rc = decode_state(worker, value, &before, err);
     if (rc != OK)
         return rc;
-    idle.action = recipient_idle(worker->options.policies, &before, scan->slot->batch_stream_ms,
-                                 &idle.after);
+    idle.action =
+        recipient_idle(worker->options.policies, &before, scan->slot->batch_stream_ms, &idle.after);
     if (idle.action == IDLE_NONE)
         return OK;
     /* The store is written to after the walk, so what points into it must be copied. */

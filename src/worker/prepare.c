@@ -1,7 +1,7 @@
 /*
- * From records to events: decode, validate, route, classify. A record at fault becomes one dead letter, a record
- * in the wrong partition is sent once to the right one; both in the transaction that commits its offset, so that
- * neither is lost nor doubled. What is left goes into the fold.
+ * From records to events: decode, validate, route, classify. A record at fault becomes one dead
+ * letter, a record in the wrong partition is sent once to the right one; both in the transaction
+ * that commits its offset, so that neither is lost nor doubled. What is left goes into the fold.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -46,7 +46,8 @@ static bool parse_rerouted(struct str text, int64_t *ret_timestamp_ms)
            parse_decimal(&p, end, ret_timestamp_ms) && p == end;
 }
 
-/* A header that is not three decimal numbers counts as absent; of several valid ones the last counts. */
+/* A header that is not three decimal numbers counts as absent; of several valid ones the last
+ * counts. */
 static struct rerouted rerouted_header(const struct port_record *record)
 {
     struct rerouted rerouted = {0};
@@ -76,11 +77,12 @@ static enum rcode send_dead_letter(struct worker *worker, struct batch *batch,
     struct port_header *added = headers + record->header_count;
     added[0] = (struct port_header){STR("rimbalzo-reason"), str_of(rcode_name(why->code))};
     added[1] = (struct port_header){STR("rimbalzo-text"), arena_str(arena, str_of(why->text))};
-    added[2] = (struct port_header){STR("rimbalzo-topic"),
-                                    str_of(options->topic_names[TOPIC_BOUNCES])};
+    added[2] =
+        (struct port_header){STR("rimbalzo-topic"), str_of(options->topic_names[TOPIC_BOUNCES])};
     added[3] = (struct port_header){STR("rimbalzo-partition"), decimal(arena, record->partition)};
     added[4] = (struct port_header){STR("rimbalzo-offset"), decimal(arena, record->offset)};
-    added[5] = (struct port_header){STR("rimbalzo-timestamp"), decimal(arena, record->timestamp_ms)};
+    added[5] =
+        (struct port_header){STR("rimbalzo-timestamp"), decimal(arena, record->timestamp_ms)};
     int32_t partitions = options->partition_counts[TOPIC_DEAD_LETTERS];
     struct port_message message = {
         .topic = TOPIC_DEAD_LETTERS,
@@ -96,8 +98,8 @@ static enum rcode send_dead_letter(struct worker *worker, struct batch *batch,
 }
 
 static enum rcode send_rerouted(struct worker *worker, struct batch *batch,
-                                const struct port_record *record, struct str key,
-                                int32_t partition, struct err *err)
+                                const struct port_record *record, struct str key, int32_t partition,
+                                struct err *err)
 {
     size_t count = (size_t)record->header_count + 1;
     struct port_header *headers = arena_alloc(&worker->arena, count * sizeof(*headers));
@@ -121,8 +123,8 @@ static enum rcode check_length(struct str text, size_t max, const char *field, s
 {
     if (text.len <= max)
         return OK;
-    return err_set(err, E_INVALID_FIELD, "%s has %zu octets, at most %zu are allowed", field, text.len,
-                   max);
+    return err_set(err, E_INVALID_FIELD, "%s has %zu octets, at most %zu are allowed", field,
+                   text.len, max);
 }
 
 static enum rcode check_fields(const struct input_record *input, struct err *err)
@@ -205,7 +207,8 @@ static void fill_event(struct worker *worker, const struct input_record *input, 
     assert(!"codec_decode_input gives input records only");
 }
 
-/* Event time: occurred_at, or the broker's timestamp when that is too far ahead of it (semantics §4). */
+/* Event time: occurred_at, or the broker's timestamp when that is too far ahead of it (semantics
+ * §4). */
 static int64_t event_time(const struct worker *worker, const struct port_record *record,
                           const struct rerouted *rerouted, int64_t occurred_at_ms)
 {
@@ -232,8 +235,8 @@ static enum rcode decode(struct worker *worker, const struct port_record *record
         return err_set(err, E_INVALID_TENANT, "the tenant does not match [a-z0-9._-]{0,64}");
     char canonical[RECIPIENT_MAX + 1];
     size_t len;
-    rc = address_canonical(input->recipient, worker->options.policies->local_part_preserve, canonical,
-                           &len, err);
+    rc = address_canonical(input->recipient, worker->options.policies->local_part_preserve,
+                           canonical, &len, err);
     if (rc != OK)
         return rc;
     ret_who->tenant = input->tenant;

@@ -1,4 +1,5 @@
-/* The worker's side of a partition's life: opening, proving, committing. The batch is in prepare.c and fold.c. */
+/* The worker's side of a partition's life: opening, proving, committing. The batch is in prepare.c
+ * and fold.c. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -78,8 +79,8 @@ static enum rcode worker_open(struct processor *processor, int32_t partition,
         enum rcode rc = open_store(worker, partition, &store, &discarded, err);
         if (rc != OK)
             return rc;
-        worker->slots = mem_realloc(worker->slots,
-                                    ((size_t)worker->slot_count + 1) * sizeof(struct slot));
+        worker->slots =
+            mem_realloc(worker->slots, ((size_t)worker->slot_count + 1) * sizeof(struct slot));
         slot = &worker->slots[worker->slot_count++];
         *slot = (struct slot){.partition = partition, .store = store};
         ret_local->discarded = discarded;
@@ -112,8 +113,8 @@ static enum rcode worker_discard(struct processor *processor, int32_t partition,
 
 /* `v1 i=<next input offset> t=<stream time> n=<entries> d=<digest>` */
 static enum rcode worker_certificate_parse(struct processor *processor, int64_t offset,
-                                           struct str metadata,
-                                           struct certificate *ret_certificate, struct err *err)
+                                           struct str metadata, struct certificate *ret_certificate,
+                                           struct err *err)
 {
     (void)processor;
     char text[PORT_METADATA_MAX + 1];
@@ -123,12 +124,14 @@ static enum rcode worker_certificate_parse(struct processor *processor, int64_t 
     size_t len = metadata.len < PORT_METADATA_MAX ? metadata.len : PORT_METADATA_MAX;
     memcpy(text, metadata.data ? metadata.data : "", len);
     text[len] = '\0';
-    sscanf(text, "v1 i=%lld t=%lld n=%llu d=%llx%n", &input, &stream_time, &entries, &digest, &used);
+    sscanf(text, "v1 i=%lld t=%lld n=%llu d=%llx%n", &input, &stream_time, &entries, &digest,
+           &used);
     if (used < 0 || (size_t)used != metadata.len || input < 0 || stream_time < 0)
-        return err_set(err, E_CERTIFICATE_INVALID,
-                       "the group's certificate \"%s\" is not one this version can read: another program "
-                       "commits offsets of the recipients topic in this group, or a newer version did",
-                       text);
+        return err_set(
+            err, E_CERTIFICATE_INVALID,
+            "the group's certificate \"%s\" is not one this version can read: another program "
+            "commits offsets of the recipients topic in this group, or a newer version did",
+            text);
     *ret_certificate = (struct certificate){.input_next = input,
                                             .log_next = offset,
                                             .stream_time_ms = stream_time,
@@ -178,17 +181,18 @@ static int compare_by_key(const void *a, const void *b)
 }
 
 /* Sorted by key and with only the last record of each, so that LMDB is walked in order. */
-static enum rcode upsert(struct worker *worker, struct slot *slot, const struct port_record *records,
-                         size_t count, struct err *err)
+static enum rcode upsert(struct worker *worker, struct slot *slot,
+                         const struct port_record *records, size_t count, struct err *err)
 {
     struct by_key *sorted = arena_alloc(&worker->arena, count * sizeof(*sorted));
     for (size_t i = 0; i < count; i++) {
         sorted[i].record = &records[i];
         if (!identity_of_key(records[i].key, &sorted[i].who))
-            return err_set(err, E_STATE_MISMATCH,
-                           "offset %lld of partition %d of the recipients topic has a key that is no "
-                           "recipient: another program writes to that topic",
-                           (long long)records[i].offset, slot->partition);
+            return err_set(
+                err, E_STATE_MISMATCH,
+                "offset %lld of partition %d of the recipients topic has a key that is no "
+                "recipient: another program writes to that topic",
+                (long long)records[i].offset, slot->partition);
     }
     qsort(sorted, count, sizeof(*sorted), compare_by_key);
     for (size_t i = 0; i < count; i++) {
@@ -204,8 +208,8 @@ static enum rcode upsert(struct worker *worker, struct slot *slot, const struct 
 }
 
 static enum rcode worker_restore_apply(struct processor *processor, int32_t partition,
-                                       const struct port_record *records, size_t count, int64_t next,
-                                       struct err *err)
+                                       const struct port_record *records, size_t count,
+                                       int64_t next, struct err *err)
 {
     struct worker *worker = self(processor);
     struct slot *slot = worker_slot(worker, partition);
@@ -237,12 +241,12 @@ static enum rcode worker_restore_finish(struct processor *processor, int32_t par
     struct slot *slot = worker_slot(self(processor), partition);
     const struct store_meta *meta = store_meta(slot->store);
     if (meta->entries != certificate->entries || meta->digest != certificate->digest)
-        return err_set(err, E_STATE_MISMATCH,
-                       "the restored state of partition %d has %llu recipients and digest %016llx, its "
-                       "certificate says %llu and %016llx",
-                       partition, (unsigned long long)meta->entries,
-                       (unsigned long long)meta->digest, (unsigned long long)certificate->entries,
-                       (unsigned long long)certificate->digest);
+        return err_set(
+            err, E_STATE_MISMATCH,
+            "the restored state of partition %d has %llu recipients and digest %016llx, its "
+            "certificate says %llu and %016llx",
+            partition, (unsigned long long)meta->entries, (unsigned long long)meta->digest,
+            (unsigned long long)certificate->entries, (unsigned long long)certificate->digest);
     slot->stream_time_ms = certificate->stream_time_ms;
     slot->batch_stream_ms = certificate->stream_time_ms;
     enum rcode rc = store_begin(slot->store, err);

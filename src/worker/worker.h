@@ -1,6 +1,7 @@
 /*
- * The worker: folds batches of the input topic through the domain core into per-recipient state. A processor of
- * the engine (stream/processor.h); one per engine thread, with a store per assigned partition.
+ * The worker: folds batches of the input topic through the domain core into per-recipient state. A
+ * processor of the engine (stream/processor.h); one per engine thread, with a store per assigned
+ * partition.
  */
 #pragma once
 #include <stdatomic.h>
@@ -14,7 +15,7 @@ struct worker_options {
     const struct policy_set *policies; /* not owned, shared between threads */
     const struct rule_set *rules;      /* likewise */
     struct codec_options codec;
-    const char *state_dir;  /* partitions live in <state_dir>/<app>/<topic>-<partition> */
+    const char *state_dir; /* partitions live in <state_dir>/<app>/<topic>-<partition> */
     const char *app;
     const char *cluster_id;
     const char *topic_names[TOPIC_COUNT];

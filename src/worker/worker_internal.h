@@ -8,10 +8,10 @@
 struct slot {
     int32_t partition;
     struct store *store;
-    int64_t stream_time_ms;  /* committed */
-    int64_t batch_stream_ms; /* with the batch in hand */
-    bool begun;              /* the store's transaction is open */
-    bool map_full;           /* it ran out of room: grow before the batch is done again */
+    int64_t stream_time_ms;   /* committed */
+    int64_t batch_stream_ms;  /* with the batch in hand */
+    bool begun;               /* the store's transaction is open */
+    bool map_full;            /* it ran out of room: grow before the batch is done again */
     struct store_cursor scan; /* where the idle scan goes on */
 };
 
@@ -47,7 +47,8 @@ struct worker {
 
 struct slot *worker_slot(struct worker *worker, int32_t partition); /* NULL: not open */
 
-/* Decodes, validates, routes and classifies; dead letters and reroutes are sent at once. Fills works. */
+/* Decodes, validates, routes and classifies; dead letters and reroutes are sent at once. Fills
+ * works. */
 enum rcode prepare_batch(struct worker *worker, struct batch *batch, struct err *err) WARN_UNUSED;
 
 /* Sorts works, folds them recipient by recipient, stages states and sends all outputs. */

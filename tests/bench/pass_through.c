@@ -1,11 +1,13 @@
 /*
- * The ceiling that the worker is measured against: consumes the input and writes as many records of the same size
- * to the same topics as the worker did, in transactions with offsets, over the same port, and does nothing else.
+ * The ceiling that the worker is measured against: consumes the input and writes as many records of
+ * the same size to the same topics as the worker did, in transactions with offsets, over the same
+ * port, and does nothing else.
  *
  *     pass_through BOOTSTRAP INPUT GROUP RECORDS {TOPIC:RECORDS:OCTETS}…
  *
- * RECORDS of the input and, for each output topic (named by role, e.g. recipients), how many records there were in
- * all and their octets on average. Ends when all input is committed; prints a JSON line.
+ * RECORDS of the input and, for each output topic (named by role, e.g. recipients), how many
+ * records there were in all and their octets on average. Ends when all input is committed; prints a
+ * JSON line.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,8 +98,7 @@ static void commit_batch(struct pass *pass, const struct port_record *records, s
 {
     struct port *port = pass->port;
     struct err err;
-    struct port_commit *commits =
-        mem_alloc(2 * (size_t)pass->partition_count * sizeof(*commits));
+    struct port_commit *commits = mem_alloc(2 * (size_t)pass->partition_count * sizeof(*commits));
     retry(port->ops->begin, port, "begin");
     for (size_t i = 0; i < count; i++) {
         send_outputs(pass, &records[i], value);
@@ -168,8 +169,9 @@ static void parse_outputs(struct pass *pass, int argc, char **argv, double recor
         for (int topic = 0; topic < TOPIC_COUNT; topic++)
             if (!strcmp(keys[topic], role))
                 output->topic = (enum topic)topic;
-        check(pass->port->ops->partition_count(pass->port, output->topic, &output->partitions, &err),
-              &err, role);
+        check(
+            pass->port->ops->partition_count(pass->port, output->topic, &output->partitions, &err),
+            &err, role);
     }
 }
 

@@ -1,4 +1,5 @@
-/* The reference values of src/domain/semantics.md: ids, keys and partitions, canonical forms, hashes, stories.
+/* The reference values of src/domain/semantics.md: ids, keys and partitions, canonical forms,
+ * hashes, stories.
  */
 #include <jansson.h>
 
