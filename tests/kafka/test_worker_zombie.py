@@ -20,8 +20,8 @@ FENCED = 78
 def pause_inside_a_transaction(pipeline, worker, feeder, tries=40):
     """Stops the worker while its transaction is open (told by the last stable offset), input flowing."""
     for _ in range(tries):
+        before = pipeline.ends(pipeline.changelog, "read_uncommitted")
         feeder.give(100)
-        before = pipeline.ends(pipeline.changelog)
         wait_until(lambda before=before: pipeline.ends(pipeline.changelog, "read_uncommitted") != before, 30,
                    "the worker to write", every_s=0.002)
         worker.pause()
