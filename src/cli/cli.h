@@ -105,9 +105,6 @@ void output_end(struct output *output);
 
 /* Appends `text` as a JSON string, quotes included. */
 void output_json_string(struct buf *out, struct str text);
-#ifndef JANSSON_H /* which has a json_string of its own */
-#define json_string output_json_string
-#endif
 
 /* --- the subcommands
  * ------------------------------------------------------------------------------------- */

@@ -116,7 +116,7 @@ static enum rcode show_all(struct sample *sample, struct codec *codec, struct er
         if (codec_to_json(codec, record.value, &line, err) != OK) {
             buf_clear(&line);
             buf_str(&line, STR("{\"poison\":"));
-            json_string(&line, str_of(rcode_name(err->code)));
+            output_json_string(&line, str_of(rcode_name(err->code)));
             buf_str(&line, STR("}"));
         }
         buf_append(&line, "\n", 1);
