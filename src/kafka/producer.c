@@ -224,7 +224,7 @@ static rd_kafka_headers_t *headers_of(const struct port_message *message)
 static rd_kafka_resp_err_t enqueue(struct producer *producer, const struct port_message *message)
 {
     rd_kafka_topic_t *topic = producer->topics[message->topic];
-    if (!message->header_count)
+    if (!message->header_count && !message->timestamp_ms)
         return rd_kafka_produce(topic, message->partition, RD_KAFKA_MSG_F_COPY,
                                 (void *)(uintptr_t)message->value.data, message->value.len,
                                 message->key.data, message->key.len, NULL) == 0
@@ -239,15 +239,17 @@ static rd_kafka_resp_err_t enqueue(struct producer *producer, const struct port_
          .u.mem = {(void *)(uintptr_t)message->value.data, message->value.len}},
         {.vtype = RD_KAFKA_VTYPE_KEY,
          .u.mem = {(void *)(uintptr_t)message->key.data, message->key.len}},
+        {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = message->timestamp_ms},
         {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
     };
-    rd_kafka_error_t *error =
-        rd_kafka_produceva(producer->client->handle, fields, sizeof(fields) / sizeof(fields[0]));
+    size_t count = sizeof(fields) / sizeof(fields[0]) - (headers ? 0 : 1);
+    rd_kafka_error_t *error = rd_kafka_produceva(producer->client->handle, fields, count);
     if (!error)
         return RD_KAFKA_RESP_ERR_NO_ERROR;
     rd_kafka_resp_err_t code = rd_kafka_error_code(error);
     rd_kafka_error_destroy(error);
-    rd_kafka_headers_destroy(headers); /* still ours when the call failed */
+    if (headers)
+        rd_kafka_headers_destroy(headers); /* still ours when the call failed */
     return code;
 }
 

@@ -108,6 +108,8 @@ static void on_assigned(void *context, const int32_t *ids, int count)
     }
     engine->commits = mem_realloc(engine->commits,
                                   2 * (size_t)engine->partition_count * sizeof(struct port_commit));
+    engine->batch_partitions =
+        mem_realloc(engine->batch_partitions, (size_t)engine->partition_count * sizeof(int32_t));
     engine->commit_texts = mem_realloc(engine->commit_texts, (size_t)engine->partition_count *
                                                                  sizeof(engine->commit_texts[0]));
     engine->counts_checked = false;
@@ -170,6 +172,7 @@ static void free_engine(struct engine *engine, bool clean)
     mem_free(engine->restore_records);
     mem_free(engine->commits);
     mem_free(engine->commit_texts);
+    mem_free(engine->batch_partitions);
     mem_free(engine);
 }
 
@@ -223,9 +226,8 @@ static void check_partition_counts(struct engine *engine)
         return;
     err_set(
         &err, E_PARTITION_COUNT_CHANGED,
-        "the input topic had %d partitions at start and has %d now, so keys have moved: stop the "
-        "workers and go on with a new pair of input and recipients topics (README, "
-        "partition_count_changed)",
+        "the input topic had %d partitions at start and has %d now, so keys have moved: what can "
+        "be done is in the README, partition_count_changed",
         engine->options.partition_count, count);
     for (int i = 0; i < engine->partition_count; i++)
         if (engine->partitions[i].state != PARTITION_FAILED)
@@ -261,8 +263,33 @@ static enum rcode poll_failed(struct engine *engine, enum rcode rc, int32_t id, 
     return rc;
 }
 
-/* Polls until the batch is full or the interval is over; while partitions restore it only looks in.
- */
+/* How long a partition's work that no record asks for can wait: until it wakes, and until an
+ * interval has passed since the last transaction began. The wall clock may jump; it is never
+ * trusted for longer than an interval. */
+static int64_t until_wake(struct engine *engine)
+{
+    const struct processor_ops *ops = engine->processor->ops;
+    int64_t wake = INT64_MAX;
+    if (!ops->wake_ms || !engine->producer_ready)
+        return INT64_MAX;
+    for (int i = 0; i < engine->partition_count; i++) {
+        const struct partition *partition = &engine->partitions[i];
+        int64_t at = partition->state == PARTITION_RUNNING
+                         ? ops->wake_ms(engine->processor, partition->id)
+                         : INT64_MAX;
+        if (at < wake)
+            wake = at;
+    }
+    if (wake == INT64_MAX)
+        return INT64_MAX;
+    int64_t wait = wake - engine->port->ops->wall_ms(engine->port);
+    int64_t pace =
+        engine->transaction_began_ms + engine->options.commit_interval_ms - engine_now(engine);
+    return wait > pace ? wait : pace;
+}
+
+/* Polls until the batch is full, the interval is over or a partition wakes; while partitions
+ * restore it only looks in. */
 static enum rcode collect(struct engine *engine, struct err *err)
 {
     const struct engine_options *options = &engine->options;
@@ -271,6 +298,9 @@ static enum rcode collect(struct engine *engine, struct err *err)
     if (restoring && interval > RESTORING_INTERVAL_MS)
         interval = RESTORING_INTERVAL_MS;
     int64_t deadline = engine_now(engine) + interval, left = interval;
+    int64_t wake = until_wake(engine);
+    if (wake < left)
+        left = wake;
     do {
         size_t room = options->batch_records_max - engine->record_count, got = 0;
         int32_t id = -1;
@@ -287,6 +317,9 @@ static enum rcode collect(struct engine *engine, struct err *err)
         if (rc != OK)
             return poll_failed(engine, rc, id, err);
         left = deadline - engine_now(engine);
+        wake = until_wake(engine);
+        if (wake < left)
+            left = wake;
     } while (left > 0 && engine->record_count < options->batch_records_max &&
              engine->record_bytes < options->batch_bytes_max);
     return OK;
@@ -315,12 +348,20 @@ static void mark_touched(struct engine *engine)
     engine->record_count = kept;
 }
 
-/* Idle partitions: commit the position past control records, and renew old certificates. While the
- * consumer has yet to be told where to fetch, its position is beyond records that were dropped, and
- * proves nothing. */
+static bool is_awake(struct engine *engine, const struct partition *partition)
+{
+    const struct processor_ops *ops = engine->processor->ops;
+    return ops->wake_ms && ops->wake_ms(engine->processor, partition->id) <=
+                               engine->port->ops->wall_ms(engine->port);
+}
+
+/* Partitions without a record: commit the position past control records, renew old certificates,
+ * and do the work that has come due, at most once in an interval. While the consumer has yet to be
+ * told where to fetch, its position is beyond records that were dropped, and proves nothing. */
 static void mark_certify(struct engine *engine)
 {
     int64_t now = engine_now(engine);
+    bool paced = now - engine->transaction_began_ms >= engine->options.commit_interval_ms;
     bool at_end = engine->record_count == 0 && !engine->assign_dirty;
     for (int i = 0; i < engine->partition_count; i++) {
         struct partition *partition = &engine->partitions[i];
@@ -332,6 +373,8 @@ static void mark_certify(struct engine *engine)
             partition->certify = true;
         }
         if (now - partition->certified_at_ms >= engine->options.certificate_refresh_ms)
+            partition->certify = true;
+        if ((paced || engine->record_count) && is_awake(engine, partition))
             partition->certify = true;
     }
 }

@@ -17,6 +17,8 @@ struct engine {
     struct port_record *restore_records;
     struct port_commit *commits; /* scratch */
     char (*commit_texts)[PORT_METADATA_MAX + 1];
+    int32_t *batch_partitions;    /* scratch */
+    int64_t transaction_began_ms; /* monotonic: the last one */
     bool producer_ready;
     bool assign_dirty;  /* the set of RUNNING partitions or a position has changed */
     bool restore_dirty; /* the set of partitions being read has changed */

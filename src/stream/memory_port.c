@@ -93,6 +93,11 @@ void memory_port_resume(struct port *port)
         memory_group_unsilence(self);
 }
 
+void memory_port_set_wall_offset(struct port *port, int64_t wall_offset_ms)
+{
+    memory_self(port)->wall_offset_ms = wall_offset_ms;
+}
+
 bool memory_port_in_transaction(const struct port *port)
 {
     return memory_const_self(port)->producer.begun;

@@ -131,6 +131,8 @@ bool memory_port_killed(const struct port *port);
 /* SIGSTOP and SIGCONT: silent in between, during which it must not be called. */
 void memory_port_stall(struct port *port);
 void memory_port_resume(struct port *port);
+/* Its wall clock jumps to so much beside the cluster's. */
+void memory_port_set_wall_offset(struct port *port, int64_t wall_offset_ms);
 
 bool memory_port_in_transaction(
     const struct port *port); /* between begin and the outcome, as the caller knows it */

@@ -131,9 +131,10 @@ enum rcode memory_producer_send(struct memory_port *self, const struct port_mess
     if (rc)
         return rc;
     memory_coordinator_touch(producer->coordinator, message->topic, message->partition);
-    int64_t offset = memory_log_append(self->cluster, message,
-                                       memory_wall_ms(self->cluster) + self->wall_offset_ms,
-                                       producer->transaction);
+    int64_t timestamp_ms = message->timestamp_ms;
+    if (!timestamp_ms)
+        timestamp_ms = memory_wall_ms(self->cluster) + self->wall_offset_ms;
+    int64_t offset = memory_log_append(self->cluster, message, timestamp_ms, producer->transaction);
     note_sent(producer, message->topic, message->partition, offset + 1);
     return OK;
 }

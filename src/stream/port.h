@@ -39,6 +39,7 @@ struct port_message {
     struct str value; /* null: tombstone */
     const struct port_header *headers;
     int header_count;
+    int64_t timestamp_ms; /* 0: the producer's clock, at the moment of sending */
 };
 
 struct port_position {
@@ -54,7 +55,7 @@ struct port_commit {
     struct str metadata; /* null: none */
 };
 
-#define PORT_METADATA_MAX 255
+#define PORT_METADATA_MAX 1000 /* octets; brokers take 4096 (offset.metadata.max.bytes) */
 
 /* The group's committed offsets for one partition. */
 struct port_committed {

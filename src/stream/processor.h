@@ -9,6 +9,8 @@
  * from the engine's thread.
  */
 #pragma once
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "stream/port.h"
 
@@ -18,9 +20,10 @@ struct processor;
 struct certificate {
     int64_t input_next;     /* the state reflects the input up to here */
     int64_t log_next;       /* position in the certificate's topic after the last commit */
-    int64_t stream_time_ms; /* worker */
+    int64_t stream_time_ms; /* of the input up to input_next */
     uint64_t entries;
     uint64_t digest;
+    char text[PORT_METADATA_MAX + 1]; /* as committed: whatever else the processor wrote */
 };
 
 /* What there is locally, after open. */
@@ -41,6 +44,8 @@ struct batch {
     struct port *port;
     const struct port_record *records; /* per partition in offset order; partitions interleaved */
     size_t count;
+    const int32_t *partitions; /* those whose offsets this transaction commits: of all records, */
+    int partition_count;       /* and of partitions that have other work or a certificate due */
     int32_t
         failed_partition; /* out: the partition at fault when process fails with RESTORE or STOP */
 };
@@ -80,9 +85,17 @@ struct processor_ops {
                          int64_t log_next, struct err *err);
     /* Drops whatever is staged, on all partitions. */
     void (*abort)(struct processor *processor);
+
+    /* NULL: only records make work. Else the wall-clock time from which on a running partition
+     * wants a transaction although no record came; INT64_MAX: none known. Asked again and again, so
+     * a clock that jumps is noticed. */
+    int64_t (*wake_ms)(struct processor *processor, int32_t partition);
 };
 
 /* Embedded first in every implementation. */
 struct processor {
     const struct processor_ops *ops;
+    /* There is no changelog, the input itself is read again to restore: offsets that somebody moved
+     * ahead cannot be obeyed, for the records between are a part of the state. */
+    bool input_is_changelog;
 };

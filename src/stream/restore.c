@@ -51,6 +51,12 @@ static enum rcode place_input(struct engine *engine, struct partition *partition
     int64_t start = certified > committed ? certified : committed;
     if (start < 0)
         start = input.log_start;
+    bool ahead = certified >= 0 && committed > certified;
+    if (ahead && engine->processor->input_is_changelog) {
+        /* Only what retention took can be passed over: nobody will read it again. */
+        start = certified < input.log_start ? input.log_start : certified;
+        ahead = start > certified;
+    }
     if (start > input.high)
         return err_set(
             err, E_TOPIC_RECREATED,
@@ -69,10 +75,16 @@ static enum rcode place_input(struct engine *engine, struct partition *partition
                  "the group's offset was rewound; records below the certificate are skipped",
                  LOG_I("partition", partition->id), LOG_I("committed", committed),
                  LOG_I("certified", certified));
-    if (certified >= 0 && committed > certified)
+    if (start == certified && committed > certified)
+        log_warn("offset_ahead",
+                 "the group's offset was moved ahead and is put back: the input is the state, so "
+                 "nothing in it can be skipped",
+                 LOG_I("partition", partition->id), LOG_I("committed", committed),
+                 LOG_I("certified", certified));
+    if (ahead)
         log_warn("offset_skipped",
                  "the group's offset was moved ahead; the records between are not counted",
-                 LOG_I("partition", partition->id), LOG_I("committed", committed),
+                 LOG_I("partition", partition->id), LOG_I("start", start),
                  LOG_I("certified", certified));
     partition->certify = start != committed || start != certified;
     partition->input_next = start;
@@ -117,14 +129,18 @@ static enum rcode open_local(struct engine *engine, struct partition *partition,
 static enum rcode plan_without_certificate(struct engine *engine, struct partition *partition,
                                            const struct port_watermarks *log, struct err *err)
 {
-    (void)engine;
     if (!partition->from_scratch)
-        return err_set(
-            err, E_CERTIFICATE_LOST,
-            "partition %d has local state but the group has no certificate for it (its offsets "
-            "expired or were deleted): to count anew, start under a new `app` with new "
-            "recipients and output topics (README, certificate_lost)",
-            partition->id);
+        return err_set(err, E_CERTIFICATE_LOST,
+                       "partition %d has local state but the group has no certificate for it (its "
+                       "offsets expired or were deleted): what can be done is in the README, "
+                       "certificate_lost",
+                       partition->id);
+    if (engine->processor->input_is_changelog && log->log_start > 0)
+        return err_set(err, E_CERTIFICATE_LOST,
+                       "partition %d has no certificate, but its output topic was written to "
+                       "before (its log starts at %lld): to begin anew would repeat what was "
+                       "released (README, certificate_lost)",
+                       partition->id, (long long)log->log_start);
     partition->range.from = log->log_start;
     partition->range.to =
         log->high; /* transactions open now must end before the scan can: it waits */
@@ -153,6 +169,11 @@ static enum rcode plan_with_certificate(struct engine *engine, struct partition 
     }
     if (range->from < 0)
         range->from = log->log_start;
+    if (range->from < log->log_start && range->from < range->to)
+        return err_set(err, E_CHANGELOG_TRUNCATED,
+                       "partition %d can only be restored from offset %lld on, and retention has "
+                       "deleted everything below %lld",
+                       partition->id, (long long)range->from, (long long)log->log_start);
     if (range->to > log->high)
         return err_set(
             err, E_CHANGELOG_TRUNCATED,
@@ -182,6 +203,8 @@ static enum rcode locate(struct engine *engine, struct partition *partition, str
             (struct str){committed.metadata, committed.metadata_len}, &partition->certificate, err);
         if (rc != OK)
             return rc;
+        memcpy(partition->certificate.text, committed.metadata, committed.metadata_len);
+        partition->certificate.text[committed.metadata_len] = '\0';
         engine->processor->ops->restore_range(engine->processor, partition->id,
                                               &partition->certificate, &partition->range);
     }
@@ -225,12 +248,11 @@ static enum rcode apply(struct engine *engine, struct partition *partition,
     if (!count)
         return OK;
     if (!partition->has_certificate)
-        return err_set(
-            err, E_CERTIFICATE_LOST,
-            "partition %d has state in its topic (offset %lld) but the group has no certificate "
-            "for it (its offsets expired or were deleted): to count anew, start under a new `app` "
-            "with new recipients and output topics (README, certificate_lost)",
-            partition->id, (long long)records[0].offset);
+        return err_set(err, E_CERTIFICATE_LOST,
+                       "partition %d has records in its topic (offset %lld) but the group has no "
+                       "certificate for it (its offsets expired or were deleted): what can be "
+                       "done is in the README, certificate_lost",
+                       partition->id, (long long)records[0].offset);
     int64_t next = records[count - 1].offset + 1;
     enum rcode rc = engine->processor->ops->restore_apply(engine->processor, partition->id, records,
                                                           count, next, err);

@@ -240,7 +240,12 @@ enum rcode transaction_run(struct engine *engine, struct err *err)
     struct batch batch = {.port = engine->port,
                           .records = engine->records,
                           .count = engine->record_count,
+                          .partitions = engine->batch_partitions,
                           .failed_partition = -1};
+    for (int i = 0; i < engine->partition_count; i++)
+        if (engine->partitions[i].touched || engine->partitions[i].certify)
+            engine->batch_partitions[batch.partition_count++] = engine->partitions[i].id;
+    engine->transaction_began_ms = engine_now(engine);
     enum rcode rc = commit_log(engine, &batch, err);
     if (rc != OK)
         return transaction_failed(engine, rc, &batch, err);

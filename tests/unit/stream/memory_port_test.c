@@ -94,7 +94,7 @@ static void records_keep_nulls_and_headers(void **state)
     node_begin(&w->a);
     assert_int_equal(w->a.port->ops->send(w->a.port, &message, NULL), OK);
     assert_int_equal(node_commit(&w->a), OK);
-    message = (struct port_message){TOPIC_NOTICES, 0, STR_NULL, STR(""), NULL, 0};
+    message = (struct port_message){TOPIC_NOTICES, 0, STR_NULL, STR(""), NULL, 0, 0};
     memory_produce(w->cluster, &message, 5);
 
     struct port_record r[2];
