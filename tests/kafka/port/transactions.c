@@ -40,9 +40,9 @@ void records_keep_what_was_sent(void)
     struct port_header headers[] = {
         {STR("a"), STR_NULL}, {STR("b"), STR("")}, {STR("c"), STR("x\0y")}};
     struct port_message messages[] = {
-        {TOPIC_DUE, 1, STR_NULL, STR(""), NULL, 0},
-        {TOPIC_DUE, 1, STR(""), STR_NULL, NULL, 0},
-        {TOPIC_DUE, 1, STR("key"), STR("value"), headers, 3},
+        {TOPIC_DUE, 1, STR_NULL, STR(""), NULL, 0, 0},
+        {TOPIC_DUE, 1, STR(""), STR_NULL, NULL, 0, 0},
+        {TOPIC_DUE, 1, STR("key"), STR("value"), headers, 3, 0},
     };
     probe_open(&probe, &(struct probe_options){0});
     const struct port_ops *ops = probe.port->ops;

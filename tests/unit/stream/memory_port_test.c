@@ -90,7 +90,7 @@ static void records_keep_nulls_and_headers(void **state)
 {
     struct world *w = *state;
     struct port_header headers[] = {{STR("source"), STR("7")}, {STR("none"), STR_NULL}};
-    struct port_message message = {TOPIC_NOTICES, 0, STR("k"), STR_NULL, headers, 2};
+    struct port_message message = {TOPIC_NOTICES, 0, STR("k"), STR_NULL, headers, 2, 0};
     node_begin(&w->a);
     assert_int_equal(w->a.port->ops->send(w->a.port, &message, NULL), OK);
     assert_int_equal(node_commit(&w->a), OK);
