@@ -91,12 +91,13 @@ static enum rcode open_worker(struct worker_thread *thread, struct err *err)
         .policies = &shared->settings->policies,
         .rules = shared->settings->rules,
         .codec = {.schemas_dir = config->schemas.dir},
-        .state_dir = config->state_dir,
-        .app = config->app,
-        .cluster_id = shared->facts.cluster_id,
-        .durability = config->store.durability == DURABILITY_DISK ? STORE_DISK : STORE_REBUILD,
-        .map_size_initial = (size_t)config->store.map_size_initial,
-        .offline_ms_max = shared->facts.delete_retention_ms / OFFLINE_SHARE,
+        .state = {.dir = config->state_dir,
+                  .app = config->app,
+                  .cluster_id = shared->facts.cluster_id,
+                  .durability =
+                      config->store.durability == DURABILITY_DISK ? STORE_DISK : STORE_REBUILD,
+                  .map_size_initial = (size_t)config->store.map_size_initial,
+                  .offline_ms_max = shared->facts.delete_retention_ms / OFFLINE_SHARE},
     };
     memcpy(options.topic_names, shared->deployment.topics, sizeof(options.topic_names));
     memcpy(options.partition_counts, shared->facts.partition_counts,

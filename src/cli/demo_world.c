@@ -113,11 +113,11 @@ static enum rcode open_worker(struct demo_engine *self, struct err *err)
 {
     struct worker_options options = {.policies = &self->policies,
                                      .rules = self->rules,
-                                     .state_dir = self->state_dir,
-                                     .app = APP,
-                                     .cluster_id = "embedded",
-                                     .durability = STORE_REBUILD,
-                                     .map_size_initial = MAP_SIZE};
+                                     .state = {.dir = self->state_dir,
+                                               .app = APP,
+                                               .cluster_id = "embedded",
+                                               .durability = STORE_REBUILD,
+                                               .map_size_initial = MAP_SIZE}};
     for (int i = 0; i < TOPIC_COUNT; i++) {
         options.topic_names[i] = demo_topics[i];
         options.partition_counts[i] = PARTITIONS;

@@ -10,6 +10,8 @@
 #include "domain/address.h"
 #include "store/internal.h"
 
+#define ENTRIES 0 /* the only database of this kind */
+
 static uint64_t hash_of(struct identity who, struct str value)
 {
     if (!who.tenant.len)
@@ -64,7 +66,7 @@ static enum rcode locate(struct store *store, struct identity who, MDB_val *ret_
 
     MDB_val key = {len, octets}, data = {0, NULL};
     place->key_len = 0;
-    int mdb_rc = mdb_cursor_get(store->cursor, &key, &data, MDB_SET);
+    int mdb_rc = mdb_cursor_get(store->cursors[ENTRIES], &key, &data, MDB_SET);
     if (mdb_rc && mdb_rc != MDB_NOTFOUND)
         return failure(store, mdb_rc, "cannot look up an entry", err);
     place->found = !mdb_rc;
@@ -115,7 +117,8 @@ enum rcode store_put(struct store *store, struct identity who, struct str value,
     buf_append(&store->scratch, value.data, value.len);
     MDB_val key = {place->key_len, place->key};
     MDB_val data = {store->scratch.len, store->scratch.data};
-    int mdb_rc = mdb_cursor_put(store->cursor, &key, &data, place->found ? MDB_CURRENT : 0);
+    int mdb_rc =
+        mdb_cursor_put(store->cursors[ENTRIES], &key, &data, place->found ? MDB_CURRENT : 0);
     place->key_len = 0;
     if (mdb_rc)
         return failure(store, mdb_rc, "cannot write an entry", err);
@@ -133,7 +136,7 @@ enum rcode store_delete(struct store *store, struct identity who, struct err *er
     enum rcode rc = locate(store, who, NULL, err);
     if (rc != OK || !store->place.found)
         return rc;
-    int mdb_rc = mdb_cursor_del(store->cursor, 0);
+    int mdb_rc = mdb_cursor_del(store->cursors[ENTRIES], 0);
     store->place.key_len = 0;
     if (mdb_rc)
         return failure(store, mdb_rc, "cannot remove an entry", err);
@@ -180,7 +183,7 @@ enum rcode store_scan(struct store *store, struct store_cursor *cursor, size_t m
     MDB_cursor *mdb = NULL;
     MDB_val key, data;
     enum rcode rc = OK;
-    int mdb_rc = max ? mdb_cursor_open(store->txn, store->entries_dbi, &mdb) : 0;
+    int mdb_rc = max ? mdb_cursor_open(store->txn, store->dbis[ENTRIES], &mdb) : 0;
     if (!max || mdb_rc)
         return mdb_rc ? failure(store, mdb_rc, "cannot walk the entries", err) : OK;
     mdb_rc = scan_start(mdb, cursor, &key, &data);
@@ -239,7 +242,7 @@ enum rcode store_verify(struct store *store, struct err *err)
     enum rcode rc = OK;
     int mdb_rc = mdb_txn_begin(store->env.mdb, NULL, MDB_RDONLY, &txn);
     if (!mdb_rc)
-        mdb_rc = mdb_cursor_open(txn, store->entries_dbi, &mdb);
+        mdb_rc = mdb_cursor_open(txn, store->dbis[ENTRIES], &mdb);
     if (mdb_rc)
         rc = failure(store, mdb_rc, "cannot read", err);
     else

@@ -17,10 +17,15 @@ struct store_place {
     uint64_t hash; /* of the entry found */
 };
 
+#define STORE_DATABASES_MAX 4 /* beside "meta" */
+
 struct store {
     struct store_dir dir;
     struct store_env env;
-    MDB_dbi meta_dbi, entries_dbi;
+    const char *const *databases; /* their names, by the store's kind */
+    int database_count;
+    MDB_dbi meta_dbi;
+    MDB_dbi dbis[STORE_DATABASES_MAX];
     char *identity;
     size_t map_size_initial;
     int64_t opened_wall_ms, opened_monotonic_ms;
@@ -29,8 +34,8 @@ struct store {
 
     struct store_meta committed;
 
-    MDB_txn *txn; /* NULL: none open */
-    MDB_cursor *cursor;
+    MDB_txn *txn;                             /* NULL: none open */
+    MDB_cursor *cursors[STORE_DATABASES_MAX]; /* one for each database, of the transaction */
     struct store_place place;
     uint64_t entries, digest; /* of the open transaction */
     struct buf scratch;       /* an entry being written */

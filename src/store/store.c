@@ -18,8 +18,26 @@
 #include "store/internal.h"
 
 #define META_DATABASE "meta"
-#define ENTRIES_DATABASE "entries"
 #define MAP_FULL_QUARTERS 3 /* grow when more than so many quarters are used */
+
+static const char *const recipients_databases[] = {"entries"};
+static const char *const timers_databases[] = {"timers", "due", "recipients", "released"};
+#define COUNT(names) (int)(sizeof(names) / sizeof((names)[0]))
+_Static_assert(COUNT(timers_databases) <= STORE_DATABASES_MAX, "room for the handles");
+
+static void choose_databases(struct store *store, enum store_kind kind)
+{
+    switch (kind) {
+    case STORE_RECIPIENTS:
+        store->databases = recipients_databases;
+        store->database_count = COUNT(recipients_databases);
+        return;
+    case STORE_TIMERS:
+        store->databases = timers_databases;
+        store->database_count = COUNT(timers_databases);
+        return;
+    }
+}
 
 static enum rcode failure(const struct store *store, int rc, const char *what, struct err *err)
 {
@@ -45,7 +63,9 @@ static MDB_val val_of(const char *text)
 static int open_databases(struct store *store, MDB_txn *txn, unsigned flags)
 {
     int rc = mdb_dbi_open(txn, META_DATABASE, flags, &store->meta_dbi);
-    return rc ? rc : mdb_dbi_open(txn, ENTRIES_DATABASE, flags, &store->entries_dbi);
+    for (int i = 0; !rc && i < store->database_count; i++)
+        rc = mdb_dbi_open(txn, store->databases[i], flags, &store->dbis[i]);
+    return rc;
 }
 
 static int put_positions(struct store *store, MDB_txn *txn, const struct store_meta *meta)
@@ -236,6 +256,7 @@ enum rcode store_open(const struct store_options *options, struct store **ret_st
                       const char **ret_discarded, struct err *err)
 {
     struct store *store = mem_zalloc(sizeof(*store));
+    choose_databases(store, options->kind);
     store->env.durability = options->durability;
     store->marker =
         (struct store_marker){.found = MARKER_PRESENT, .durability = options->durability};
@@ -345,7 +366,8 @@ enum rcode store_begin(struct store *store, struct err *err)
         store->txn = NULL;
         return failure(store, rc, "cannot begin", err);
     }
-    rc = mdb_cursor_open(store->txn, store->entries_dbi, &store->cursor);
+    for (int i = 0; !rc && i < store->database_count; i++)
+        rc = mdb_cursor_open(store->txn, store->dbis[i], &store->cursors[i]);
     if (rc) {
         store_abort(store);
         return failure(store, rc, "cannot open a cursor", err);
@@ -363,13 +385,20 @@ void store_pending(const struct store *store, uint64_t *ret_entries, uint64_t *r
     *ret_digest = store->digest;
 }
 
+static void close_cursors(struct store *store)
+{
+    for (int i = 0; i < store->database_count; i++) {
+        if (store->cursors[i])
+            mdb_cursor_close(store->cursors[i]);
+        store->cursors[i] = NULL;
+    }
+}
+
 void store_abort(struct store *store)
 {
-    if (store->cursor)
-        mdb_cursor_close(store->cursor);
+    close_cursors(store);
     if (store->txn)
         mdb_txn_abort(store->txn);
-    store->cursor = NULL;
     store->txn = NULL;
 }
 
@@ -398,8 +427,7 @@ enum rcode store_commit(struct store *store, int64_t input_next, int64_t changel
     int mdb_rc = put_positions(store, store->txn, &meta);
     if (!mdb_rc) {
         MDB_txn *txn = store->txn;
-        mdb_cursor_close(store->cursor);
-        store->cursor = NULL;
+        close_cursors(store);
         store->txn = NULL;
         mdb_rc = mdb_txn_commit(txn);
     }

@@ -29,9 +29,16 @@ enum store_durability {
     STORE_DISK,    /* fsync at every commit */
 };
 
+/* What is in a store, beside its positions. */
+enum store_kind {
+    STORE_RECIPIENTS, /* entries: the functions below */
+    STORE_TIMERS,     /* store/timers.h */
+};
+
 struct store_options {
     const char *path;     /* directory; made with mode 0700 when missing (parents too) */
     const char *identity; /* cluster id, topic, partition, partition count, format: any text */
+    enum store_kind kind;
     enum store_durability durability;
     size_t map_size_initial; /* octets; rounded up to a page; grows by doubling */
     int64_t offline_ms_max;  /* discard when unused for longer than this; 0: never */

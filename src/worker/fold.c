@@ -32,7 +32,7 @@ static enum rcode send_notice(struct worker *worker, struct batch *batch, struct
     codec_encode_notice(worker->codec, notice, &worker->value);
     count_one(&worker->stats.notices[notice->kind]);
     struct port_message message = output_message(worker, TOPIC_NOTICES, key);
-    return worker_send(batch, &message, err);
+    return outbox_send(batch->port, &message, err);
 }
 
 static enum rcode send_suppression(struct worker *worker, struct batch *batch, struct str key,
@@ -42,7 +42,7 @@ static enum rcode send_suppression(struct worker *worker, struct batch *batch, s
     codec_encode_suppression(worker->codec, event, &worker->value);
     count_one(&worker->stats.suppressions[event->action]);
     struct port_message message = output_message(worker, TOPIC_SUPPRESSIONS, key);
-    return worker_send(batch, &message, err);
+    return outbox_send(batch->port, &message, err);
 }
 
 static enum rcode send_command(struct worker *worker, struct batch *batch, struct str key,
@@ -52,7 +52,7 @@ static enum rcode send_command(struct worker *worker, struct batch *batch, struc
     codec_encode_command(worker->codec, command, &worker->value);
     count_one(&worker->stats.commands[command->action]);
     struct port_message message = output_message(worker, TOPIC_DELAYED, key);
-    return worker_send(batch, &message, err);
+    return outbox_send(batch->port, &message, err);
 }
 
 static enum rcode send_effects(struct worker *worker, struct batch *batch, struct str key,
@@ -78,7 +78,7 @@ static enum rcode stage_state(struct worker *worker, struct batch *batch, struct
                                    .partition = slot->partition,
                                    .key = key,
                                    .value = buf_view(&worker->value)};
-    enum rcode rc = worker_send(batch, &message, err);
+    enum rcode rc = outbox_send(batch->port, &message, err);
     if (rc == OK)
         rc = store_put(slot->store, state->who, buf_view(&worker->value), err);
     return rc;
@@ -96,22 +96,9 @@ static enum rcode stage_tombstone(struct worker *worker, struct batch *batch, st
                                    .key = key,
                                    .headers = &header,
                                    .header_count = 1};
-    enum rcode rc = worker_send(batch, &message, err);
+    enum rcode rc = outbox_send(batch->port, &message, err);
     if (rc == OK)
         rc = store_delete(slot->store, who, err);
-    return rc;
-}
-
-static enum rcode begin_store(struct slot *slot, struct err *err)
-{
-    if (slot->begun)
-        return OK;
-    enum rcode rc = slot->map_full ? store_grow(slot->store, err) : OK;
-    if (rc != OK)
-        return rc;
-    slot->map_full = false;
-    rc = store_begin(slot->store, err);
-    slot->begun = rc == OK;
     return rc;
 }
 
@@ -135,7 +122,7 @@ static enum rcode fold_recipient(struct worker *worker, struct batch *batch,
     struct effects effects;
     struct str stored;
     char key_text[RECORD_KEY_MAX];
-    enum rcode rc = begin_store(slot, err);
+    enum rcode rc = slot_begin(slot, err);
     if (rc == OK)
         rc = store_get(slot->store, who, &stored, err);
     if (rc == OK && stored.data)
@@ -225,7 +212,7 @@ static enum rcode scan_entry(void *context, struct identity who, struct str valu
     if (rc != OK)
         return rc;
     idle.action =
-        recipient_idle(worker->options.policies, &before, scan->slot->batch_stream_ms, &idle.after);
+        recipient_idle(worker->options.policies, &before, scan->slot->batch_time_ms, &idle.after);
     if (idle.action == IDLE_NONE)
         return OK;
     /* The store is written to after the walk, so what points into it must be copied. */
@@ -233,7 +220,7 @@ static enum rcode scan_entry(void *context, struct identity who, struct str valu
     rc = decode_state(worker, value, &before, err);
     if (rc != OK)
         return rc;
-    recipient_idle(worker->options.policies, &before, scan->slot->batch_stream_ms, &idle.after);
+    recipient_idle(worker->options.policies, &before, scan->slot->batch_time_ms, &idle.after);
     idle.who = (struct identity){arena_str(&worker->arena, who.tenant),
                                  arena_str(&worker->arena, who.recipient)};
     idle.source_offset = before.source_offset;
@@ -248,7 +235,8 @@ static enum rcode scan_slot(struct worker *worker, struct batch *batch, struct s
     max = max < SCAN_MIN ? SCAN_MIN : max > SCAN_MAX ? SCAN_MAX : max;
     struct scan scan = {.worker = worker, .slot = slot};
     scan.found = arena_alloc(&worker->arena, max * sizeof(*scan.found));
-    enum rcode rc = store_scan(slot->store, &slot->scan, max, scan_entry, &scan, err);
+    enum rcode rc =
+        store_scan(slot->store, &((struct worker_slot *)slot)->scan, max, scan_entry, &scan, err);
     for (size_t i = 0; rc == OK && i < scan.count; i++) {
         const struct idle *idle = &scan.found[i];
         char key_text[RECORD_KEY_MAX];
@@ -261,13 +249,6 @@ static enum rcode scan_slot(struct worker *worker, struct batch *batch, struct s
             rc = stage_tombstone(worker, batch, slot, idle->who, key, idle->source_offset, err);
         }
     }
-    return rc;
-}
-
-static enum rcode at_fault(struct batch *batch, struct slot *slot, enum rcode rc)
-{
-    batch->failed_partition = slot->partition;
-    slot->map_full |= rc == E_STORE_MAP_FULL;
     return rc;
 }
 
@@ -284,13 +265,13 @@ enum rcode fold_batch(struct worker *worker, struct batch *batch, struct err *er
             ;
         enum rcode rc = fold_recipient(worker, batch, orders + from, to - from, err);
         if (rc != OK)
-            return at_fault(batch, orders[from].work->slot, rc);
+            return slot_at_fault(orders[from].work->slot, batch, rc);
     }
-    for (int i = 0; i < worker->slot_count; i++) {
-        struct slot *slot = &worker->slots[i];
+    for (int i = 0; i < worker->slots.count; i++) {
+        struct slot *slot = worker->slots.items[i];
         enum rcode rc = slot->begun ? scan_slot(worker, batch, slot, err) : OK;
         if (rc != OK)
-            return at_fault(batch, slot, rc);
+            return slot_at_fault(slot, batch, rc);
     }
     return OK;
 }

@@ -11,7 +11,6 @@
 #include "worker/worker_internal.h"
 
 #define REROUTED_HEADER "rimbalzo-rerouted"
-#define DEAD_LETTER_HEADERS 6
 
 /* `partition:offset:timestamp` of the record that was rerouted. */
 struct rerouted {
@@ -59,42 +58,14 @@ static struct rerouted rerouted_header(const struct port_record *record)
     return rerouted;
 }
 
-static struct str decimal(struct arena *arena, int64_t number)
-{
-    return arena_printf(arena, "%lld", (long long)number);
-}
-
 static enum rcode send_dead_letter(struct worker *worker, struct batch *batch,
                                    const struct port_record *record, const struct err *why,
                                    struct err *err)
 {
-    const struct worker_options *options = &worker->options;
-    struct arena *arena = &worker->arena;
-    size_t count = (size_t)record->header_count + DEAD_LETTER_HEADERS;
-    struct port_header *headers = arena_alloc(arena, count * sizeof(*headers));
-    for (int i = 0; i < record->header_count; i++)
-        headers[i] = record->headers[i];
-    struct port_header *added = headers + record->header_count;
-    added[0] = (struct port_header){STR("rimbalzo-reason"), str_of(rcode_name(why->code))};
-    added[1] = (struct port_header){STR("rimbalzo-text"), arena_str(arena, str_of(why->text))};
-    added[2] =
-        (struct port_header){STR("rimbalzo-topic"), str_of(options->topic_names[TOPIC_BOUNCES])};
-    added[3] = (struct port_header){STR("rimbalzo-partition"), decimal(arena, record->partition)};
-    added[4] = (struct port_header){STR("rimbalzo-offset"), decimal(arena, record->offset)};
-    added[5] =
-        (struct port_header){STR("rimbalzo-timestamp"), decimal(arena, record->timestamp_ms)};
-    int32_t partitions = options->partition_counts[TOPIC_DEAD_LETTERS];
-    struct port_message message = {
-        .topic = TOPIC_DEAD_LETTERS,
-        .partition = record->key.data ? hash_partition(record->key, partitions)
-                                      : record->partition % partitions,
-        .key = record->key,
-        .value = record->value,
-        .headers = headers,
-        .header_count = (int)count,
-    };
+    struct dead_letters dead_letters = {worker->options.topic_names[TOPIC_BOUNCES],
+                                        worker->options.partition_counts[TOPIC_DEAD_LETTERS]};
     count_one(&worker->stats.dead_letters[why->code]);
-    return worker_send(batch, &message, err);
+    return outbox_dead_letter(batch->port, &dead_letters, record, why, &worker->arena, err);
 }
 
 static enum rcode send_rerouted(struct worker *worker, struct batch *batch,
@@ -116,7 +87,7 @@ static enum rcode send_rerouted(struct worker *worker, struct batch *batch,
                                    .headers = headers,
                                    .header_count = (int)count};
     count_one(&worker->stats.rerouted);
-    return worker_send(batch, &message, err);
+    return outbox_send(batch->port, &message, err);
 }
 
 static enum rcode check_length(struct str text, size_t max, const char *field, struct err *err)
@@ -276,9 +247,9 @@ static enum rcode prepare_record(struct worker *worker, struct batch *batch, str
     work->event.offset = record->offset;
     work->event.time_ms = event_time(worker, record, &rerouted, input.occurred_at_ms);
     fill_event(worker, &input, &work->event);
-    if (work->event.time_ms > slot->batch_stream_ms)
-        slot->batch_stream_ms = work->event.time_ms;
-    work->stream_time_ms = slot->batch_stream_ms;
+    if (work->event.time_ms > slot->batch_time_ms)
+        slot->batch_time_ms = work->event.time_ms;
+    work->stream_time_ms = slot->batch_time_ms;
     return OK;
 }
 
@@ -294,7 +265,7 @@ enum rcode prepare_batch(struct worker *worker, struct batch *batch, struct err 
     for (size_t i = 0; i < batch->count; i++) {
         const struct port_record *record = &batch->records[i];
         if (!slot || slot->partition != record->partition)
-            slot = worker_slot(worker, record->partition);
+            slot = slots_find(&worker->slots, record->partition);
         enum rcode rc = prepare_record(worker, batch, slot, record, err);
         if (rc != OK) {
             batch->failed_partition = record->partition;

@@ -5,110 +5,30 @@
 
 #include "worker/worker_internal.h"
 
-#include "base/clock.h"
 #include "codec/selfcheck.h"
 #include "domain/address.h"
 
 #define STATE_FORMAT 1
-#define SEND_WAIT_MS 5
-#define SEND_MS_MAX 120000 /* as every step of a transaction (stream/transaction.c) */
 
 static struct worker *self(struct processor *processor)
 {
     return (struct worker *)processor;
 }
 
-struct slot *worker_slot(struct worker *worker, int32_t partition)
-{
-    for (int i = 0; i < worker->slot_count; i++)
-        if (worker->slots[i].partition == partition)
-            return &worker->slots[i];
-    return NULL;
-}
-
-enum rcode worker_send(struct batch *batch, const struct port_message *message, struct err *err)
-{
-    const struct port_ops *ops = batch->port->ops;
-    int64_t deadline = -1;
-    for (;;) {
-        enum rcode rc = ops->send(batch->port, message, err);
-        if (rc == OK || rcode_disposition(rc) != DISPOSITION_RETRY)
-            return rc;
-        int64_t now = ops->monotonic_ms(batch->port);
-        if (deadline < 0)
-            deadline = now + SEND_MS_MAX;
-        if (now > deadline)
-            return E_LOG_UNKNOWN_OUTCOME;
-        ops->wait(batch->port, SEND_WAIT_MS);
-    }
-}
-
-static enum rcode open_store(struct worker *worker, int32_t partition, struct store **ret_store,
-                             const char **ret_discarded, struct err *err)
-{
-    const struct worker_options *options = &worker->options;
-    struct buf path, identity;
-    buf_init(&path);
-    buf_init(&identity);
-    buf_printf(&path, "%s/%s/%s-%d%c", options->state_dir, options->app,
-               options->topic_names[TOPIC_BOUNCES], partition, 0);
-    buf_printf(&identity, "cluster=%s input=%s changelog=%s partition=%d of=%d format=%d%c",
-               options->cluster_id, options->topic_names[TOPIC_BOUNCES],
-               options->topic_names[TOPIC_RECIPIENTS], partition,
-               options->partition_counts[TOPIC_BOUNCES], STATE_FORMAT, 0);
-    struct store_options store_options = {.path = path.data,
-                                          .identity = identity.data,
-                                          .durability = options->durability,
-                                          .map_size_initial = options->map_size_initial,
-                                          .offline_ms_max = options->offline_ms_max,
-                                          .now_ms = clock_wall_ms()};
-    enum rcode rc = store_open(&store_options, ret_store, ret_discarded, err);
-    buf_deinit(&path);
-    buf_deinit(&identity);
-    return rc;
-}
-
 static enum rcode worker_open(struct processor *processor, int32_t partition,
                               struct local_state *ret_local, struct err *err)
 {
-    struct worker *worker = self(processor);
-    struct slot *slot = worker_slot(worker, partition);
-    if (!slot) {
-        struct store *store;
-        const char *discarded;
-        enum rcode rc = open_store(worker, partition, &store, &discarded, err);
-        if (rc != OK)
-            return rc;
-        worker->slots =
-            mem_realloc(worker->slots, ((size_t)worker->slot_count + 1) * sizeof(struct slot));
-        slot = &worker->slots[worker->slot_count++];
-        *slot = (struct slot){.partition = partition, .store = store};
-        ret_local->discarded = discarded;
-    }
-    const struct store_meta *meta = store_meta(slot->store);
-    ret_local->empty = meta->sequence == 0;
-    ret_local->input_next = meta->input_next;
-    return OK;
+    return slots_open(&self(processor)->slots, partition, ret_local, err);
 }
 
 static void worker_close(struct processor *processor, int32_t partition, bool clean)
 {
-    struct worker *worker = self(processor);
-    struct slot *slot = worker_slot(worker, partition);
-    if (!slot)
-        return;
-    if (clean)
-        store_close(slot->store);
-    else
-        store_abandon(slot->store);
-    *slot = worker->slots[--worker->slot_count];
+    slots_close(&self(processor)->slots, partition, clean);
 }
 
 static enum rcode worker_discard(struct processor *processor, int32_t partition, struct err *err)
 {
-    struct slot *slot = worker_slot(self(processor), partition);
-    slot->scan.len = 0;
-    return store_reset(slot->store, err);
+    return slots_discard(&self(processor)->slots, partition, err);
 }
 
 /* `v1 i=<next input offset> t=<stream time> n=<entries> d=<digest>` */
@@ -143,13 +63,13 @@ static enum rcode worker_certificate_parse(struct processor *processor, int64_t 
 static size_t worker_certificate_write(struct processor *processor, int32_t partition,
                                        int64_t input_next, char ret_text[PORT_METADATA_MAX + 1])
 {
-    struct slot *slot = worker_slot(self(processor), partition);
+    struct slot *slot = slots_find(&self(processor)->slots, partition);
     const struct store_meta *meta = store_meta(slot->store);
     uint64_t entries = meta->entries, digest = meta->digest;
     if (slot->begun)
         store_pending(slot->store, &entries, &digest);
     int len = snprintf(ret_text, PORT_METADATA_MAX + 1, "v1 i=%lld t=%lld n=%llu d=%016llx",
-                       (long long)input_next, (long long)slot->batch_stream_ms,
+                       (long long)input_next, (long long)slot->batch_time_ms,
                        (unsigned long long)entries, (unsigned long long)digest);
     return (size_t)len;
 }
@@ -158,7 +78,8 @@ static void worker_restore_range(struct processor *processor, int32_t partition,
                                  const struct certificate *certificate,
                                  struct restore_range *ret_range)
 {
-    const struct store_meta *meta = store_meta(worker_slot(self(processor), partition)->store);
+    const struct store_meta *meta =
+        store_meta(slots_find(&self(processor)->slots, partition)->store);
     *ret_range = (struct restore_range){.topic = TOPIC_RECIPIENTS,
                                         .from = meta->sequence ? meta->changelog_next : -1,
                                         .to = certificate->log_next};
@@ -212,7 +133,7 @@ static enum rcode worker_restore_apply(struct processor *processor, int32_t part
                                        int64_t next, struct err *err)
 {
     struct worker *worker = self(processor);
-    struct slot *slot = worker_slot(worker, partition);
+    struct slot *slot = slots_find(&worker->slots, partition);
     const struct store_meta *meta = store_meta(slot->store);
     int64_t input_next = meta->input_next;
     arena_reset(&worker->arena, ARENA_KEEP);
@@ -238,7 +159,7 @@ static enum rcode worker_restore_apply(struct processor *processor, int32_t part
 static enum rcode worker_restore_finish(struct processor *processor, int32_t partition,
                                         const struct certificate *certificate, struct err *err)
 {
-    struct slot *slot = worker_slot(self(processor), partition);
+    struct slot *slot = slots_find(&self(processor)->slots, partition);
     const struct store_meta *meta = store_meta(slot->store);
     if (meta->entries != certificate->entries || meta->digest != certificate->digest)
         return err_set(
@@ -247,8 +168,8 @@ static enum rcode worker_restore_finish(struct processor *processor, int32_t par
             "certificate says %llu and %016llx",
             partition, (unsigned long long)meta->entries, (unsigned long long)meta->digest,
             (unsigned long long)certificate->entries, (unsigned long long)certificate->digest);
-    slot->stream_time_ms = certificate->stream_time_ms;
-    slot->batch_stream_ms = certificate->stream_time_ms;
+    slot->time_ms = certificate->stream_time_ms;
+    slot->batch_time_ms = certificate->stream_time_ms;
     enum rcode rc = store_begin(slot->store, err);
     if (rc != OK)
         return rc;
@@ -269,27 +190,12 @@ static enum rcode worker_process(struct processor *processor, struct batch *batc
 static enum rcode worker_commit(struct processor *processor, int32_t partition, int64_t input_next,
                                 int64_t log_next, struct err *err)
 {
-    struct slot *slot = worker_slot(self(processor), partition);
-    enum rcode rc = OK;
-    if (!slot->begun)
-        rc = store_begin(slot->store, err);
-    slot->begun = false;
-    if (rc != OK)
-        return rc;
-    slot->stream_time_ms = slot->batch_stream_ms;
-    return store_commit(slot->store, input_next, log_next, slot->stream_time_ms, err);
+    return slots_commit(&self(processor)->slots, partition, input_next, log_next, err);
 }
 
 static void worker_abort(struct processor *processor)
 {
-    struct worker *worker = self(processor);
-    for (int i = 0; i < worker->slot_count; i++) {
-        struct slot *slot = &worker->slots[i];
-        slot->batch_stream_ms = slot->stream_time_ms;
-        if (slot->begun)
-            store_abort(slot->store);
-        slot->begun = false;
-    }
+    slots_abort(&self(processor)->slots);
 }
 
 static const struct processor_ops worker_ops = {
@@ -305,6 +211,24 @@ static const struct processor_ops worker_ops = {
     .commit = worker_commit,
     .abort = worker_abort,
 };
+
+static void init_slots(struct worker *worker)
+{
+    const struct worker_options *options = &worker->options;
+    struct buf belongs_to;
+    buf_init(&belongs_to);
+    buf_printf(&belongs_to, "input=%s changelog=%s%c", options->topic_names[TOPIC_BOUNCES],
+               options->topic_names[TOPIC_RECIPIENTS], 0);
+    slots_init(&worker->slots,
+               &(struct slots_options){.state = options->state,
+                                       .kind = STORE_RECIPIENTS,
+                                       .slot_size = sizeof(struct worker_slot),
+                                       .topic = options->topic_names[TOPIC_BOUNCES],
+                                       .belongs_to = belongs_to.data,
+                                       .partition_count = options->partition_counts[TOPIC_BOUNCES],
+                                       .format = STATE_FORMAT});
+    buf_deinit(&belongs_to);
+}
 
 enum rcode worker_new(const struct worker_options *options, struct processor **ret_worker,
                       struct err *err)
@@ -323,6 +247,7 @@ enum rcode worker_new(const struct worker_options *options, struct processor **r
     worker->options = *options;
     worker->codec = codec;
     worker->classifier = classifier_new(options->rules);
+    init_slots(worker);
     arena_init(&worker->arena);
     buf_init(&worker->value);
     *ret_worker = &worker->processor;
@@ -334,9 +259,7 @@ void worker_free(struct processor *processor)
     if (!processor)
         return;
     struct worker *worker = self(processor);
-    while (worker->slot_count)
-        worker_close(processor, worker->slots[0].partition, true);
-    mem_free(worker->slots);
+    slots_deinit(&worker->slots);
     mem_free(worker->works);
     mem_free(worker->orders);
     arena_deinit(&worker->arena);

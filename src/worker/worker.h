@@ -8,21 +8,15 @@
 
 #include "codec/record.h"
 #include "domain/classify.h"
-#include "store/store.h"
-#include "stream/processor.h"
+#include "stream/slots.h"
 
 struct worker_options {
     const struct policy_set *policies; /* not owned, shared between threads */
     const struct rule_set *rules;      /* likewise */
     struct codec_options codec;
-    const char *state_dir; /* partitions live in <state_dir>/<app>/<topic>-<partition> */
-    const char *app;
-    const char *cluster_id;
+    struct state_options state;
     const char *topic_names[TOPIC_COUNT];
     int32_t partition_counts[TOPIC_COUNT]; /* as checked at start */
-    enum store_durability durability;
-    size_t map_size_initial;
-    int64_t offline_ms_max;
 };
 
 /* Counters since start; written by the engine's thread, readable from any other. */

@@ -1,17 +1,13 @@
 /* Shared by worker.c, prepare.c and fold.c; nobody else includes it. */
 #pragma once
+#include "stream/outbox.h"
 #include "worker/worker.h"
 
 #define ARENA_KEEP ((size_t)64 * 1024 * 1024) /* octets of batch memory kept for the next batch */
 
 /* One assigned partition. */
-struct slot {
-    int32_t partition;
-    struct store *store;
-    int64_t stream_time_ms;   /* committed */
-    int64_t batch_stream_ms;  /* with the batch in hand */
-    bool begun;               /* the store's transaction is open */
-    bool map_full;            /* it ran out of room: grow before the batch is done again */
+struct worker_slot {
+    struct slot slot;
     struct store_cursor scan; /* where the idle scan goes on */
 };
 
@@ -35,8 +31,7 @@ struct worker {
     struct worker_stats stats;
     struct codec *codec;
     struct classifier *classifier;
-    struct slot *slots;
-    int slot_count;
+    struct slots slots; /* of struct worker_slot */
     struct arena arena; /* of the batch in hand */
     struct work *works;
     struct order *orders;
@@ -45,18 +40,12 @@ struct worker {
     struct buf value; /* scratch of encoders */
 };
 
-struct slot *worker_slot(struct worker *worker, int32_t partition); /* NULL: not open */
-
 /* Decodes, validates, routes and classifies; dead letters and reroutes are sent at once. Fills
  * works. */
 enum rcode prepare_batch(struct worker *worker, struct batch *batch, struct err *err) WARN_UNUSED;
 
 /* Sorts works, folds them recipient by recipient, stages states and sends all outputs. */
 enum rcode fold_batch(struct worker *worker, struct batch *batch, struct err *err) WARN_UNUSED;
-
-/* Sends, waiting while the producer's queue is full. */
-enum rcode worker_send(struct batch *batch, const struct port_message *message,
-                       struct err *err) WARN_UNUSED;
 
 static inline void count_one(atomic_llong *counter)
 {

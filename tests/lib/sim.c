@@ -108,14 +108,19 @@ void sim_deinit(struct sim *sim)
     tmpdir_remove(sim->dir);
 }
 
+struct state_options sim_state_options(const struct sim *sim, const char *dir)
+{
+    return (struct state_options){.dir = dir,
+                                  .app = "rimbalzo",
+                                  .cluster_id = "memory",
+                                  .map_size_initial = sim->options.map_size_initial};
+}
+
 struct worker_options sim_worker_options(struct sim *sim, const char *state_dir)
 {
     struct worker_options options = {.policies = &sim->policies,
                                      .rules = sim->rules,
-                                     .state_dir = state_dir,
-                                     .app = "rimbalzo",
-                                     .cluster_id = "memory",
-                                     .map_size_initial = sim->options.map_size_initial};
+                                     .state = sim_state_options(sim, state_dir)};
 #define X(constant, key, name) options.topic_names[constant] = name;
     TOPICS(X)
 #undef X

@@ -278,7 +278,7 @@ static int64_t check(struct sim *sim, int32_t without, bool expect_failure)
     char dir[256];
     tmpdir_make(dir);
     struct worker_options options = sim_worker_options(sim, dir);
-    options.map_size_initial = 256 << 10;
+    options.state.map_size_initial = 256 << 10;
     assert_int_equal(worker_new(&options, &worker, &err), OK);
     int64_t *stream_times = mem_zalloc((size_t)sim->options.partitions * sizeof(int64_t));
     for (int32_t p = 0; p < sim->options.partitions; p++)
