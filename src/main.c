@@ -11,6 +11,8 @@ static const struct {
 } commands[] = {
     {"demo", cmd_demo, "two weeks of bounces in a few seconds, nothing installed"},
     {"worker", cmd_worker, "consume bounce records and decide: state, retries, suppressions"},
+    {"dispatcher", cmd_dispatcher, "send retry commands on when they are due"},
+    {"run", cmd_run, "worker and dispatcher in one process"},
     {"topics", cmd_topics, "create the topics, or check them: plan, apply, check"},
     {"produce-sample", cmd_produce_sample, "produce realistic records to the input topic"},
     {"state", cmd_state, "what is known of a recipient: get, list"},

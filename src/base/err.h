@@ -28,6 +28,7 @@ enum disposition {
     X(E_INVALID_TENANT, "invalid_tenant", DISPOSITION_REJECT)                                      \
     X(E_INVALID_RECIPIENT, "invalid_recipient", DISPOSITION_REJECT)                                \
     X(E_MISROUTED, "misrouted", DISPOSITION_REJECT)                                                \
+    X(E_DELAY_TOO_LONG, "delay_too_long", DISPOSITION_REJECT)                                      \
     /* process */                                                                                  \
     X(E_USAGE, "usage", DISPOSITION_FATAL)                                                         \
     X(E_CONFIG, "config", DISPOSITION_FATAL)                                                       \
@@ -61,6 +62,7 @@ enum disposition {
     X(E_STORE_CORRUPT, "store_corrupt", DISPOSITION_RESTORE)                                       \
     X(E_STORE_FULL, "store_full", DISPOSITION_STOP)                                                \
     X(E_STORE_LOCKED, "store_locked", DISPOSITION_RETRY)                                           \
+    X(E_CLOCK, "clock", DISPOSITION_ABORT)                                                         \
     X(E_STORE_MAP_FULL, "store_map_full", DISPOSITION_ABORT)
 
 enum rcode {

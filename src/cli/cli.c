@@ -23,6 +23,7 @@ int cli_exit_code(enum rcode code)
     case E_INVALID_TENANT:
     case E_INVALID_RECIPIENT:
     case E_MISROUTED:
+    case E_DELAY_TOO_LONG:
         return EXIT_CODE_DATA;
     case E_BROKER_UNREACHABLE:
         return EXIT_CODE_UNREACHABLE;
@@ -38,6 +39,7 @@ int cli_exit_code(enum rcode code)
     case E_TIMEOUT:
     case E_REBUILD_LIMIT:
     case E_STORE_LOCKED:
+    case E_CLOCK:
     case E_LOG_RETRIABLE:
     case E_LOG_ABORTABLE:
     case E_LOG_UNKNOWN_OUTCOME:

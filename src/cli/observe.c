@@ -58,23 +58,27 @@ struct partition_counts {
     int running, restoring, failed;
 };
 
-static struct partition_counts count_partitions(const struct observe *observe)
+/* Adds those of the threads of a role. */
+static void count_partitions(const struct observe *observe, enum role role,
+                             struct partition_counts *inout_counts)
 {
-    struct partition_counts counts = {0};
     for (int i = 0; i < observe->count; i++) {
         const struct engine_stats *stats = observe->threads[i].engine;
-        counts.running += atomic_load(&stats->partitions_running);
-        counts.restoring += atomic_load(&stats->partitions_restoring);
-        counts.failed += atomic_load(&stats->partitions_failed);
+        if (observe->threads[i].role != role)
+            continue;
+        inout_counts->running += atomic_load(&stats->partitions_running);
+        inout_counts->restoring += atomic_load(&stats->partitions_restoring);
+        inout_counts->failed += atomic_load(&stats->partitions_failed);
     }
-    return counts;
 }
 
 static unsigned answer_readyz(void *context, struct buf *body)
 {
     struct observe *observe = context;
     pthread_mutex_lock(&observe->lock);
-    struct partition_counts counts = count_partitions(observe);
+    struct partition_counts counts = {0};
+    for (int role = 0; role < ROLE_COUNT; role++)
+        count_partitions(observe, (enum role)role, &counts);
     int threads = observe->count, turned = 0;
     for (int i = 0; i < threads; i++)
         turned += atomic_load(&observe->threads[i].engine->last_turn_ms) != 0;
@@ -91,46 +95,71 @@ static unsigned answer_readyz(void *context, struct buf *body)
 
 /* --- metrics --- */
 
-struct engine_sums {
-    long long records, batches, aborts, rebuilds, restored, rebalances;
+/* A counter of engine_stats. */
+struct engine_family {
+    size_t offset;
+    const char *name, *help;
 };
+
+#define AT(member) offsetof(struct engine_stats, member)
+
+static const struct engine_family engine_families[] = {
+    {AT(records), "rimbalzo_records_total", "Input records of committed transactions."},
+    {AT(batches), "rimbalzo_batches_total", "Transactions committed."},
+    {AT(aborts), "rimbalzo_transactions_aborted_total", "Transactions aborted and done again."},
+    {AT(rebuilds), "rimbalzo_producer_rebuilds_total", "Producers replaced after an error."},
+    {AT(rebalances), "rimbalzo_rebalances_total", "Assignments of partitions by the group."},
+    {AT(restored), "rimbalzo_restored_records_total", "Records read to restore local state."},
+};
+
+static bool has_role(const struct observe *observe, enum role role)
+{
+    for (int i = 0; i < observe->count; i++)
+        if (observe->threads[i].role == role)
+            return true;
+    return false;
+}
+
+static void write_engine_family(struct metrics *metrics, const struct observe *observe,
+                                const struct engine_family *family)
+{
+    metrics_family(metrics, METRIC_COUNTER, family->name, family->help);
+    for (int role = 0; role < ROLE_COUNT; role++) {
+        long long sum = 0;
+        for (int i = 0; i < observe->count; i++)
+            if (observe->threads[i].role == (enum role)role)
+                sum += atomic_load((const atomic_llong *)((const char *)observe->threads[i].engine +
+                                                          family->offset));
+        if (has_role(observe, (enum role)role))
+            metrics_labelled(metrics, "role", role_names[role], sum);
+    }
+}
 
 static void write_engine(struct metrics *metrics, const struct observe *observe)
 {
-    struct engine_sums sums = {0};
-    for (int i = 0; i < observe->count; i++) {
-        const struct engine_stats *stats = observe->threads[i].engine;
-        sums.records += atomic_load(&stats->records);
-        sums.batches += atomic_load(&stats->batches);
-        sums.aborts += atomic_load(&stats->aborts);
-        sums.rebuilds += atomic_load(&stats->rebuilds);
-        sums.restored += atomic_load(&stats->restored);
-        sums.rebalances += atomic_load(&stats->rebalances);
-    }
-    const struct {
-        const char *name, *help;
-        long long value;
-    } counters[] = {
-        {"rimbalzo_records_total", "Input records of committed transactions.", sums.records},
-        {"rimbalzo_batches_total", "Transactions committed.", sums.batches},
-        {"rimbalzo_transactions_aborted_total", "Transactions aborted and done again.",
-         sums.aborts},
-        {"rimbalzo_producer_rebuilds_total", "Producers replaced after an error.", sums.rebuilds},
-        {"rimbalzo_rebalances_total", "Assignments of partitions by the group.", sums.rebalances},
-        {"rimbalzo_restored_records_total", "Changelog records read to restore local state.",
-         sums.restored},
-    };
-    for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
-        metrics_family(metrics, METRIC_COUNTER, counters[i].name, counters[i].help);
-        metrics_value(metrics, counters[i].value);
-    }
-    struct partition_counts counts = count_partitions(observe);
+    for (size_t i = 0; i < sizeof(engine_families) / sizeof(engine_families[0]); i++)
+        write_engine_family(metrics, observe, &engine_families[i]);
     metrics_family(metrics, METRIC_GAUGE, "rimbalzo_partitions",
-                   "Partitions of the input assigned to this process, by state.");
-    metrics_labelled(metrics, "state", "running", counts.running);
-    metrics_labelled(metrics, "state", "restoring", counts.restoring);
-    metrics_labelled(metrics, "state", "failed", counts.failed);
+                   "Partitions assigned to this process, by role and state.");
+    for (int role = 0; role < ROLE_COUNT; role++) {
+        struct partition_counts counts = {0};
+        if (!has_role(observe, (enum role)role))
+            continue;
+        count_partitions(observe, (enum role)role, &counts);
+        const struct {
+            const char *state;
+            int count;
+        } states[] = {{"running", counts.running},
+                      {"restoring", counts.restoring},
+                      {"failed", counts.failed}};
+        for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+            metrics_labels(
+                metrics,
+                (struct metric_label[]){{"role", role_names[role]}, {"state", states[i].state}}, 2,
+                states[i].count);
+    }
 }
+#undef AT
 
 #define X(constant, string) [constant] = (string),
 static const char *const outcome_names[OUTCOME_COUNT] = {OUTCOMES(X)};
@@ -191,7 +220,14 @@ static_assert(OUTCOME_COUNT <= WORKER_LABELS_MAX && BOUNCE_CLASS_COUNT <= WORKER
 static void write_dead_letters(struct metrics *metrics, const struct observe *observe)
 {
     long long sums[RCODE_COUNT] = {0};
-    add_workers(observe, AT(dead_letters), RCODE_COUNT, sums);
+    for (int i = 0; i < observe->count; i++) {
+        const struct observed_thread *thread = &observe->threads[i];
+        const atomic_llong *counters = thread->worker       ? thread->worker->dead_letters
+                                       : thread->dispatcher ? thread->dispatcher->dead_letters
+                                                            : NULL;
+        for (int k = 0; counters && k < RCODE_COUNT; k++)
+            sums[k] += atomic_load(&counters[k]);
+    }
     metrics_family(metrics, METRIC_COUNTER, "rimbalzo_dead_letters_total",
                    "Dead letters by reason; those of an aborted transaction count again.");
     for (int i = 0; i < RCODE_COUNT; i++)
@@ -199,8 +235,41 @@ static void write_dead_letters(struct metrics *metrics, const struct observe *ob
             metrics_labelled(metrics, "reason", rcode_name((enum rcode)i), sums[i]);
 }
 
+/* What is not there reads as no family, not as 0. */
+static void write_dispatcher(struct metrics *metrics, const struct observe *observe)
+{
+    long long outcomes[COMMAND_OUTCOME_COUNT] = {0}, pending = 0;
+    int64_t next_due_ms = INT64_MAX, now_ms = clock_wall_ms();
+    if (!has_role(observe, ROLE_DISPATCHER))
+        return;
+    for (int i = 0; i < observe->count; i++) {
+        const struct dispatcher_stats *stats = observe->threads[i].dispatcher;
+        if (!stats)
+            continue;
+        for (int k = 0; k < COMMAND_OUTCOME_COUNT; k++)
+            outcomes[k] += atomic_load(&stats->commands[k]);
+        pending += atomic_load(&stats->pending);
+        if (atomic_load(&stats->next_due_ms) < next_due_ms)
+            next_due_ms = atomic_load(&stats->next_due_ms);
+    }
+    metrics_family(metrics, METRIC_COUNTER, "rimbalzo_dispatcher_commands_total",
+                   "Retry commands by what became of them; those of an aborted transaction count "
+                   "again.");
+    for (int k = 0; k < COMMAND_OUTCOME_COUNT; k++)
+        metrics_labelled(metrics, "outcome", command_outcome_names[k], outcomes[k]);
+    metrics_family(metrics, METRIC_GAUGE, "rimbalzo_dispatcher_pending",
+                   "Commands that wait, on the partitions assigned to this process.");
+    metrics_value(metrics, pending);
+    metrics_family(metrics, METRIC_GAUGE, "rimbalzo_dispatcher_overdue_seconds",
+                   "How long the command that should have left first has been due; 0: none is.");
+    metrics_value(metrics, next_due_ms < now_ms ? (now_ms - next_due_ms) / 1000 : 0);
+}
+
 static void write_worker(struct metrics *metrics, const struct observe *observe)
 {
+    if (!has_role(observe, ROLE_WORKER))
+        return;
+
     for (size_t i = 0; i < sizeof(worker_families) / sizeof(worker_families[0]); i++) {
         const struct worker_family *family = &worker_families[i];
         long long sums[WORKER_LABELS_MAX] = {0};
@@ -213,7 +282,6 @@ static void write_worker(struct metrics *metrics, const struct observe *observe)
                 metrics_value(metrics, sums[k]);
         }
     }
-    write_dead_letters(metrics, observe);
 }
 
 static unsigned answer_metrics(void *context, struct buf *body)
@@ -225,6 +293,8 @@ static unsigned answer_metrics(void *context, struct buf *body)
     pthread_mutex_lock(&observe->lock);
     write_engine(&metrics, observe);
     write_worker(&metrics, observe);
+    write_dispatcher(&metrics, observe);
+    write_dead_letters(&metrics, observe);
     pthread_mutex_unlock(&observe->lock);
     metrics_process(&metrics);
     return HTTP_OK;

@@ -7,18 +7,22 @@
  *   /readyz  200 once the broker has answered, the threads have begun to turn, and no partition has
  *            failed; 503 else. Having no partition is being ready, and so is restoring one: the
  *            counts are in the body. That the broker has gone away later does not show here.
- *   /metrics all counters, summed over the threads.
+ *   /metrics all counters, summed over the threads of a role.
  */
 #pragma once
 #include "base/err.h"
+#include "cli/service.h"
+#include "dispatcher/dispatcher.h"
 #include "stream/engine.h"
 #include "worker/worker.h"
 
 struct observe;
 
 struct observed_thread {
+    enum role role;
     const struct engine_stats *engine;
-    const struct worker_stats *worker; /* NULL: this thread runs another processor */
+    const struct worker_stats *worker;         /* NULL: it has another role */
+    const struct dispatcher_stats *dispatcher; /* likewise */
 };
 
 /* Starts to listen and says so in the log; `listen` as in the configuration, "" for no HTTP. E_IO

@@ -9,9 +9,13 @@
 #include "kafka/property.h"
 #include "stream/port.h"
 
+/* A dispatcher alone needs no other. */
+#define TOPICS_OF_DISPATCHER (1u << TOPIC_DELAYED | 1u << TOPIC_DUE | 1u << TOPIC_DEAD_LETTERS)
+
 struct topics_options {
     struct kafka_properties properties;
     const char *topics[TOPIC_COUNT]; /* names */
+    unsigned wanted;                 /* bits 1 << topic: those looked at; 0: all */
     const char *group;               /* see reader.h */
     int32_t partitions;              /* of topics to create */
     int32_t replication;             /* likewise */

@@ -114,6 +114,7 @@ struct config {
     struct {
         int32_t threads;
         int64_t delay_max_ms;
+        int64_t commit_interval_ms;
     } dispatcher;
     struct {
         enum config_durability durability;

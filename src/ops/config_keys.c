@@ -44,6 +44,7 @@ const struct key config_keys[] = {
      6 * DAY_MS},
     {"worker.rebuilds_max", KEY_NUMBER, AT(worker.rebuilds_max), 1, 1000},
     {"dispatcher.threads", KEY_NUMBER, AT(dispatcher.threads), 1, 256},
+    {"dispatcher.commit_interval", KEY_DURATION, AT(dispatcher.commit_interval_ms), 1, 10 * 1000},
     {"dispatcher.delay_max", KEY_DURATION, AT(dispatcher.delay_max_ms), 1, DURATION_MAX_MS},
     {"store.durability", KEY_CHOICE, AT(store.durability), .choices = durabilities},
     {"store.map_size_initial", KEY_SIZE, AT(store.map_size_initial), MIB, 1024 * GIB},
@@ -125,6 +126,8 @@ const char config_defaults_yaml[] =
     "\n"
     "dispatcher:\n"
     "  threads: 1\n"
+    "  # The least time between two transactions, and so what a due command waits at most.\n"
+    "  commit_interval: 50ms\n"
     "  # The longest delay it accepts; not shorter than any delay below.\n"
     "  delay_max: 400d\n"
     "\n"

@@ -57,10 +57,20 @@ void metrics_value(struct metrics *metrics, int64_t value)
 
 void metrics_labelled(struct metrics *metrics, const char *label, const char *text, int64_t value)
 {
-    assert(is_name(label));
-    buf_printf(metrics->out, "%s{%s=\"", metrics->name, label);
-    escape(metrics->out, text, true);
-    buf_printf(metrics->out, "\"} %" PRId64 "\n", value);
+    metrics_labels(metrics, &(struct metric_label){label, text}, 1, value);
+}
+
+void metrics_labels(struct metrics *metrics, const struct metric_label *labels, int count,
+                    int64_t value)
+{
+    buf_str(metrics->out, str_of(metrics->name));
+    for (int i = 0; i < count; i++) {
+        assert(is_name(labels[i].name));
+        buf_printf(metrics->out, "%c%s=\"", i ? ',' : '{', labels[i].name);
+        escape(metrics->out, labels[i].text, true);
+        buf_str(metrics->out, STR("\""));
+    }
+    buf_printf(metrics->out, "} %" PRId64 "\n", value);
 }
 
 /* --- the process --- */

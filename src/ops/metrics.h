@@ -30,6 +30,14 @@ void metrics_value(struct metrics *metrics, int64_t value);
 /* One with one label; any UTF-8 is allowed as `text`, which is escaped. */
 void metrics_labelled(struct metrics *metrics, const char *label, const char *text, int64_t value);
 
+struct metric_label {
+    const char *name, *text;
+};
+
+/* One with several labels. */
+void metrics_labels(struct metrics *metrics, const struct metric_label *labels, int count,
+                    int64_t value);
+
 /* process_resident_memory_bytes, process_cpu_seconds_total and process_open_fds of this process;
  * what /proc does not tell is left out. */
 void metrics_process(struct metrics *metrics);

@@ -132,13 +132,41 @@ enum rcode slots_commit(struct slots *slots, int32_t partition, int64_t input_ne
     return store_commit(slot->store, input_next, log_next, slot->time_ms, err);
 }
 
+static void abort_slot(struct slot *slot)
+{
+    slot->batch_time_ms = slot->time_ms;
+    if (slot->begun)
+        store_abort(slot->store);
+    slot->begun = false;
+}
+
 void slots_abort(struct slots *slots)
 {
-    for (int i = 0; i < slots->count; i++) {
-        struct slot *slot = slots->items[i];
-        slot->batch_time_ms = slot->time_ms;
-        if (slot->begun)
-            store_abort(slot->store);
-        slot->begun = false;
+    for (int i = 0; i < slots->count; i++)
+        abort_slot(slots->items[i]);
+}
+
+enum rcode slots_write(struct slots *slots, int32_t partition, int64_t input_next, int64_t log_next,
+                       slot_write *write, void *context, struct err *err)
+{
+    struct slot *slot = slots_find(slots, partition);
+    for (;;) {
+        size_t map_size = store_usage(slot->store).map_size;
+        int64_t time_ms = slot->time_ms;
+        enum rcode rc = slot_begin(slot, err);
+        if (rc == OK)
+            rc = write(context, slot, err);
+        if (rc == OK) {
+            rc = slots_commit(slots, partition, input_next, log_next, err);
+            if (rc != OK && store_usage(slot->store).map_size > map_size) {
+                slot->time_ms = slot->batch_time_ms = time_ms;
+                continue; /* the map was full at the very end, and has grown */
+            }
+            return rc;
+        }
+        abort_slot(slot);
+        if (rc != E_STORE_MAP_FULL)
+            return rc;
+        slot->map_full = true;
     }
 }

@@ -61,6 +61,12 @@ enum rcode slot_begin(struct slot *slot, struct err *err) WARN_UNUSED;
 /* Notes which partition is at fault, and that its store needs room; returns `rc`. */
 enum rcode slot_at_fault(struct slot *slot, struct batch *batch, enum rcode rc);
 
+/* Restoring: begins, writes and commits, again with more room as long as the store runs out of it.
+ */
+typedef enum rcode slot_write(void *context, struct slot *slot, struct err *err);
+enum rcode slots_write(struct slots *slots, int32_t partition, int64_t input_next, int64_t log_next,
+                       slot_write *write, void *context, struct err *err) WARN_UNUSED;
+
 /* As processor_ops.commit and abort. */
 enum rcode slots_commit(struct slots *slots, int32_t partition, int64_t input_next,
                         int64_t log_next, struct err *err) WARN_UNUSED;

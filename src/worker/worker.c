@@ -101,11 +101,20 @@ static int compare_by_key(const void *a, const void *b)
            (left->record->offset < right->record->offset);
 }
 
+struct restored {
+    struct worker *worker;
+    const struct port_record *records;
+    size_t count;
+};
+
 /* Sorted by key and with only the last record of each, so that LMDB is walked in order. */
-static enum rcode upsert(struct worker *worker, struct slot *slot,
-                         const struct port_record *records, size_t count, struct err *err)
+static enum rcode upsert(void *context, struct slot *slot, struct err *err)
 {
-    struct by_key *sorted = arena_alloc(&worker->arena, count * sizeof(*sorted));
+    const struct restored *restored = context;
+    const struct port_record *records = restored->records;
+    size_t count = restored->count;
+    arena_reset(&restored->worker->arena, ARENA_KEEP);
+    struct by_key *sorted = arena_alloc(&restored->worker->arena, count * sizeof(*sorted));
     for (size_t i = 0; i < count; i++) {
         sorted[i].record = &records[i];
         if (!identity_of_key(records[i].key, &sorted[i].who))
@@ -134,26 +143,9 @@ static enum rcode worker_restore_apply(struct processor *processor, int32_t part
 {
     struct worker *worker = self(processor);
     struct slot *slot = slots_find(&worker->slots, partition);
-    const struct store_meta *meta = store_meta(slot->store);
-    int64_t input_next = meta->input_next;
-    arena_reset(&worker->arena, ARENA_KEEP);
-    for (;;) {
-        enum rcode rc = store_begin(slot->store, err);
-        if (rc == OK)
-            rc = upsert(worker, slot, records, count, err);
-        if (rc == OK) {
-            size_t map_size = store_usage(slot->store).map_size;
-            rc = store_commit(slot->store, input_next, next, 0, err);
-            if (rc != OK && store_usage(slot->store).map_size > map_size)
-                continue; /* the map was full at the very end, and has grown */
-            return rc;
-        }
-        store_abort(slot->store);
-        if (rc == E_STORE_MAP_FULL)
-            rc = store_grow(slot->store, err);
-        if (rc != OK)
-            return rc;
-    }
+    struct restored restored = {worker, records, count};
+    return slots_write(&worker->slots, partition, store_meta(slot->store)->input_next, next, upsert,
+                       &restored, err);
 }
 
 static enum rcode worker_restore_finish(struct processor *processor, int32_t partition,

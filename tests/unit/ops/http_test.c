@@ -257,7 +257,8 @@ static void tell(struct told *told)
     assert_int_equal(observe_open("127.0.0.1:0", &told->observe, &err), OK);
     told->port = observe_port(told->observe);
     for (int i = 0; i < 2; i++)
-        told->threads[i] = (struct observed_thread){&told->engines[i], &told->workers[i]};
+        told->threads[i] = (struct observed_thread){
+            .role = ROLE_WORKER, .engine = &told->engines[i], .worker = &told->workers[i]};
 }
 
 static void before_threads_run_a_process_lives_but_is_not_ready(void **unused)
@@ -267,7 +268,7 @@ static void before_threads_run_a_process_lives_but_is_not_ready(void **unused)
     tell(&told);
     assert_answer(told.port, "/livez", 200, "{\"live\":true,\"threads\":0,\"stuck\":[]}\n");
     assert_answer(told.port, "/readyz", 503, "\"ready\":false,\"started\":false,\"threads\":0");
-    assert_answer(told.port, "/metrics", 200, "\nrimbalzo_records_total 0\n");
+    assert_answer(told.port, "/metrics", 200, "\n# TYPE rimbalzo_records_total counter\n");
     observe_threads(told.observe, told.threads, 2);
     atomic_store(&told.engines[0].last_turn_ms, clock_monotonic_ms());
     assert_answer(told.port, "/livez", 200, "\"live\":true");
@@ -325,15 +326,16 @@ static void metrics_are_sums_over_the_threads(void **unused)
     static const char *const lines[] = {
         "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n",
         "\nrimbalzo_build_info{version=\"" RIMBALZO_VERSION "\"} 1\n",
-        "\n# TYPE rimbalzo_records_total counter\nrimbalzo_records_total 42\n",
-        "\nrimbalzo_batches_total 3\n",
-        "\nrimbalzo_transactions_aborted_total 1\n",
-        "\nrimbalzo_producer_rebuilds_total 2\n",
-        "\nrimbalzo_rebalances_total 4\n",
-        "\nrimbalzo_restored_records_total 7\n",
-        "\n# TYPE rimbalzo_partitions gauge\nrimbalzo_partitions{state=\"running\"} 5\n",
-        "\nrimbalzo_partitions{state=\"restoring\"} 0\n",
-        "\nrimbalzo_partitions{state=\"failed\"} 0\n",
+        "\n# TYPE rimbalzo_records_total counter\nrimbalzo_records_total{role=\"worker\"} 42\n",
+        "\nrimbalzo_batches_total{role=\"worker\"} 3\n",
+        "\nrimbalzo_transactions_aborted_total{role=\"worker\"} 1\n",
+        "\nrimbalzo_producer_rebuilds_total{role=\"worker\"} 2\n",
+        "\nrimbalzo_rebalances_total{role=\"worker\"} 4\n",
+        "\nrimbalzo_restored_records_total{role=\"worker\"} 7\n",
+        "\n# TYPE rimbalzo_partitions "
+        "gauge\nrimbalzo_partitions{role=\"worker\",state=\"running\"} 5\n",
+        "\nrimbalzo_partitions{role=\"worker\",state=\"restoring\"} 0\n",
+        "\nrimbalzo_partitions{role=\"worker\",state=\"failed\"} 0\n",
         "\nrimbalzo_outcomes_total{outcome=\"applied\"} 30\n",
         "\nrimbalzo_outcomes_total{outcome=\"ignored\"} 0\n",
         "\nrimbalzo_bounces_total{class=\"UNKNOWN\"} 6\n",
@@ -372,10 +374,39 @@ static void metrics_are_sums_over_the_threads(void **unused)
     observe_threads(told.observe, told.threads, 2);
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
         assert_answer(told.port, "/metrics", 200, lines[i]);
-    told.threads[1].worker = NULL;
+    observe_close(told.observe);
+}
+
+static void roles_are_told_apart(void **unused)
+{
+    (void)unused;
+    static const char *const lines[] = {
+        "\nrimbalzo_records_total{role=\"worker\"} 40\nrimbalzo_records_total{role=\"dispatcher\"} "
+        "2\n",
+        "\nrimbalzo_partitions{role=\"dispatcher\",state=\"running\"} 1\n",
+        "\nrimbalzo_outcomes_total{outcome=\"applied\"} 10\n",
+        "\nrimbalzo_dispatcher_commands_total{outcome=\"released\"} 5\n",
+        "\nrimbalzo_dispatcher_pending 6\n",
+        "\nrimbalzo_dead_letters_total{reason=\"delay_too_long\"} 7\n",
+    };
+    struct dispatcher_stats stats = {.pending = 6};
+    struct told told;
+    tell(&told);
+    told.engines[0].records = 40;
+    told.engines[1].records = 2;
+    told.engines[1].partitions_running = 1;
+    told.workers[0].outcomes[OUTCOME_APPLIED] = 10;
+    stats.commands[COMMAND_RELEASED] = 5;
+    stats.dead_letters[E_DELAY_TOO_LONG] = 7;
+    stats.next_due_ms = INT64_MAX;
+    told.threads[1] = (struct observed_thread){
+        .role = ROLE_DISPATCHER, .engine = &told.engines[1], .dispatcher = &stats};
     observe_threads(told.observe, told.threads, 2);
-    assert_answer(told.port, "/metrics", 200,
-                  "\nrimbalzo_outcomes_total{outcome=\"applied\"} 10\n");
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+        assert_answer(told.port, "/metrics", 200, lines[i]);
+    assert_answer(told.port, "/metrics", 200, "\nrimbalzo_dispatcher_overdue_seconds 0\n");
+    stats.next_due_ms = clock_wall_ms() - 90000;
+    assert_answer(told.port, "/metrics", 200, "\nrimbalzo_dispatcher_overdue_seconds 90\n");
     observe_close(told.observe);
 }
 
@@ -387,7 +418,7 @@ static void no_address_is_no_server(void **unused)
     struct err err = {0};
     assert_int_equal(observe_open("", &observe, &err), OK);
     assert_int_equal(observe_port(observe), 0);
-    observe_threads(observe, &(struct observed_thread){&stats, NULL}, 1);
+    observe_threads(observe, &(struct observed_thread){.engine = &stats}, 1);
     observe_close(observe);
     observe_close(NULL);
 }
@@ -406,6 +437,7 @@ int main(void)
         cmocka_unit_test(ready_is_every_thread_turning_and_no_partition_failed),
         cmocka_unit_test(a_thread_without_a_turn_for_a_minute_is_named),
         cmocka_unit_test(metrics_are_sums_over_the_threads),
+        cmocka_unit_test(roles_are_told_apart),
         cmocka_unit_test(no_address_is_no_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,405 @@
+#include "cli/service.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "cli/cli.h"
+#include "cli/deployment.h"
+#include "cli/observe.h"
+#include "cli/settings.h"
+#include "cli/topics_setup.h"
+#include "dispatcher/dispatcher.h"
+#include "kafka/kafka_port.h"
+#include "stream/engine.h"
+#include "worker/worker.h"
+
+#define START_RETRY_MS 2000
+#define PROGRESS_MS 10000
+#define OFFLINE_SHARE 2 /* local state older than this part of delete.retention.ms is rebuilt */
+
+const char *const role_names[ROLE_COUNT] = {
+#define X(constant, string) [constant] = string,
+    ROLES(X)
+#undef X
+};
+
+struct options {
+    struct settings_options settings;
+    const struct service_command *command;
+    int threads; /* 0: as configured */
+};
+
+/* What all threads share: made before they start, read-only then. */
+struct shared {
+    const struct settings *settings;
+    const int *roles; /* which of them run */
+    struct deployment deployment;
+    struct topics_facts facts;
+    struct observe *observe;
+};
+
+struct service_thread {
+    const struct shared *shared;
+    enum role role;
+    int index;  /* among those of its role */
+    int number; /* among all */
+    pthread_t id;
+    struct port *port;
+    struct processor *processor;
+    struct engine *engine;
+    atomic_bool stop;
+    atomic_bool done;
+    struct err err; /* why it ended; OK: it was told to */
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct options *options = state->input;
+    char *end;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &options->settings;
+        return 0;
+    case 't':
+        options->threads = (int)strtol(arg, &end, 10);
+        if (*end || options->threads < 1 || options->threads > 256)
+            argp_error(state, "--threads takes a number from 1 to 256, not \"%s\"", arg);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* --- roles --- */
+
+static enum rcode open_port(struct service_thread *thread, struct err *err)
+{
+    static const struct {
+        enum topic input, certificate;
+    } topics[ROLE_COUNT] = {[ROLE_WORKER] = {TOPIC_BOUNCES, TOPIC_RECIPIENTS},
+                            [ROLE_DISPATCHER] = {TOPIC_DELAYED, TOPIC_DUE}};
+    const struct deployment *deployment = &thread->shared->deployment;
+    const char *group =
+        thread->role == ROLE_WORKER ? deployment->worker_group : deployment->dispatcher_group;
+    char instance[256], transactional_id[512];
+    snprintf(instance, sizeof(instance), "%s-%d", deployment->instance, thread->index);
+    snprintf(transactional_id, sizeof(transactional_id), "%s-%s", group, instance);
+    struct kafka_port_options options = {.properties = deployment->properties,
+                                         .input = topics[thread->role].input,
+                                         .certificate = topics[thread->role].certificate,
+                                         .group = group,
+                                         .instance = instance,
+                                         .transactional_id = transactional_id};
+    memcpy(options.topics, deployment->topics, sizeof(options.topics));
+    return kafka_port_new(&options, &thread->port, err);
+}
+
+static struct state_options state_of(const struct shared *shared)
+{
+    const struct config *config = shared->settings->config;
+    return (struct state_options){
+        .dir = config->state_dir,
+        .app = config->app,
+        .cluster_id = shared->facts.cluster_id,
+        .durability = config->store.durability == DURABILITY_DISK ? STORE_DISK : STORE_REBUILD,
+        .map_size_initial = (size_t)config->store.map_size_initial};
+}
+
+static enum rcode open_worker(struct service_thread *thread, struct err *err)
+{
+    const struct shared *shared = thread->shared;
+    struct worker_options options = {
+        .policies = &shared->settings->policies,
+        .rules = shared->settings->rules,
+        .codec = {.schemas_dir = shared->settings->config->schemas.dir},
+        .state = state_of(shared)};
+    options.state.offline_ms_max = shared->facts.delete_retention_ms / OFFLINE_SHARE;
+    memcpy(options.topic_names, shared->deployment.topics, sizeof(options.topic_names));
+    memcpy(options.partition_counts, shared->facts.partition_counts,
+           sizeof(options.partition_counts));
+    return worker_new(&options, &thread->processor, err);
+}
+
+static enum rcode open_dispatcher(struct service_thread *thread, struct err *err)
+{
+    const struct shared *shared = thread->shared;
+    const struct config *config = shared->settings->config;
+    struct dispatcher_options options = {.codec = {.schemas_dir = config->schemas.dir},
+                                         .state = state_of(shared),
+                                         .delay_ms_max = config->dispatcher.delay_max_ms,
+                                         .release_max = (size_t)config->worker.batch_records_max};
+    memcpy(options.topic_names, shared->deployment.topics, sizeof(options.topic_names));
+    memcpy(options.partition_counts, shared->facts.partition_counts,
+           sizeof(options.partition_counts));
+    return dispatcher_new(&options, &thread->processor, err);
+}
+
+static enum rcode thread_open(struct service_thread *thread, struct err *err)
+{
+    const struct config *config = thread->shared->settings->config;
+    bool worker = thread->role == ROLE_WORKER;
+    enum rcode rc = open_port(thread, err);
+    if (rc == OK)
+        rc = worker ? open_worker(thread, err) : open_dispatcher(thread, err);
+    if (rc != OK)
+        return rc;
+    enum topic input = worker ? TOPIC_BOUNCES : TOPIC_DELAYED;
+    struct engine_options options = {
+        .port = thread->port,
+        .processor = thread->processor,
+        .thread = thread->number,
+        .batch_records_max = (size_t)config->worker.batch_records_max,
+        .batch_bytes_max = (size_t)config->worker.batch_bytes_max,
+        .commit_interval_ms =
+            worker ? config->worker.commit_interval_ms : config->dispatcher.commit_interval_ms,
+        .certificate_refresh_ms = config->worker.certificate_refresh_ms,
+        .rebuilds_max = config->worker.rebuilds_max,
+        .partition_count = thread->shared->facts.partition_counts[input],
+    };
+    thread->engine = engine_new(&options);
+    return OK;
+}
+
+/* --- threads --- */
+
+static void thread_close(struct service_thread *thread)
+{
+    /* After losing its place to another process nothing local may look cleanly closed by this one.
+     */
+    if (thread->err.code == E_INSTANCE_FENCED)
+        engine_abandon(thread->engine);
+    else
+        engine_free(thread->engine);
+    thread->engine = NULL;
+    if (thread->role == ROLE_WORKER)
+        worker_free(thread->processor);
+    else
+        dispatcher_free(thread->processor);
+    if (thread->port)
+        thread->port->ops->free(thread->port);
+}
+
+static void *thread_main(void *context)
+{
+    struct service_thread *thread = context;
+    enum rcode rc = OK;
+    while (rc == OK && !atomic_load(&thread->stop))
+        rc = engine_step(thread->engine, &thread->err);
+    if (rc == OK)
+        thread->err.code = OK;
+    else
+        log_error(rcode_name(rc), thread->err.text, LOG_S("role", role_names[thread->role]),
+                  LOG_I("thread", thread->number));
+    atomic_store(&thread->done, true);
+    return NULL;
+}
+
+/* The next signal within `ms`, or 0. SIGTERM and SIGINT are blocked in every thread. */
+static int next_signal(const sigset_t *signals, int ms)
+{
+    struct timespec timeout = {ms / 1000, (long)(ms % 1000) * 1000000};
+    int number = sigtimedwait(signals, NULL, &timeout);
+    return number > 0 ? number : 0;
+}
+
+/* Waits until the broker answers and the topics are as they must be. Returns a signal's number, or
+ * 0. */
+static int check_start(struct shared *shared, const sigset_t *signals, struct err *err)
+{
+    struct topics_options topics = topics_setup(shared->settings->config, &shared->deployment);
+    if (!shared->roles[ROLE_WORKER])
+        topics.wanted = TOPICS_OF_DISPATCHER;
+    for (;;) {
+        enum rcode rc = topics_check(&topics, &shared->facts, err);
+        if (rc == OK || rcode_disposition(rc) != DISPOSITION_RETRY) {
+            err->code = rc;
+            return 0;
+        }
+        log_warn(rcode_name(rc), err->text,
+                 LOG_S("servers", config_kafka(shared->settings->config, "bootstrap.servers")),
+                 LOG_I("retry_ms", START_RETRY_MS));
+        int number = next_signal(signals, START_RETRY_MS);
+        if (number) {
+            err->code = OK; /* told to end, which is no failure */
+            return number;
+        }
+    }
+}
+
+static void log_progress(const struct service_thread *threads, int count, enum role role,
+                         int64_t ms, long long *last)
+{
+    long long records = 0, running = 0, restoring = 0, failed = 0, aborts = 0, rebuilds = 0;
+    int found = 0;
+    for (int i = 0; i < count; i++) {
+        const struct engine_stats *stats = engine_stats(threads[i].engine);
+        if (threads[i].role != role)
+            continue;
+        found++;
+        records += atomic_load(&stats->records);
+        running += atomic_load(&stats->partitions_running);
+        restoring += atomic_load(&stats->partitions_restoring);
+        failed += atomic_load(&stats->partitions_failed);
+        aborts += atomic_load(&stats->aborts);
+        rebuilds += atomic_load(&stats->rebuilds);
+    }
+    if (!found)
+        return;
+    log_info("progress", "records processed", LOG_S("role", role_names[role]),
+             LOG_I("records", records), LOG_I("per_second", (records - *last) * 1000 / ms),
+             LOG_I("running", running), LOG_I("restoring", restoring), LOG_I("failed", failed),
+             LOG_I("aborts", aborts), LOG_I("rebuilds", rebuilds));
+    *last = records;
+}
+
+/* Until a signal asks to end or a thread cannot go on. Returns the signal's number, or 0. */
+static int supervise(struct service_thread *threads, int count, const sigset_t *signals)
+{
+    int64_t reported = clock_monotonic_ms();
+    long long last[ROLE_COUNT] = {0};
+    for (;;) {
+        int number = next_signal(signals, 200);
+        if (number)
+            return number;
+        for (int i = 0; i < count; i++)
+            if (atomic_load(&threads[i].done))
+                return 0;
+        int64_t now = clock_monotonic_ms();
+        if (now - reported < PROGRESS_MS)
+            continue;
+        for (int role = 0; role < ROLE_COUNT; role++)
+            log_progress(threads, count, (enum role)role, now - reported, &last[role]);
+        reported = now;
+    }
+}
+
+static void observe_all(struct observe *observe, const struct service_thread *threads, int count)
+{
+    struct observed_thread *observed = mem_alloc((size_t)count * sizeof(*observed));
+    for (int i = 0; i < count; i++) {
+        const struct service_thread *thread = &threads[i];
+        bool worker = thread->role == ROLE_WORKER;
+        observed[i] = (struct observed_thread){
+            .role = thread->role,
+            .engine = engine_stats(thread->engine),
+            .worker = worker ? worker_stats(thread->processor) : NULL,
+            .dispatcher = worker ? NULL : dispatcher_stats(thread->processor)};
+    }
+    observe_threads(observe, observed, count);
+    mem_free(observed);
+}
+
+static int run_threads(struct service_thread *threads, int count, const sigset_t *signals,
+                       struct err *err)
+{
+    int started = 0, number = 0;
+    enum rcode rc = OK;
+    for (int i = 0; rc == OK && i < count; i++)
+        rc = thread_open(&threads[i], err);
+    if (rc == OK)
+        observe_all(threads->shared->observe, threads, count);
+    for (; rc == OK && started < count; started++)
+        if (pthread_create(&threads[started].id, NULL, thread_main, &threads[started]) != 0)
+            rc = err_errno(err, E_IO, "cannot start a thread");
+    if (rc == OK)
+        number = supervise(threads, count, signals);
+    for (int i = 0; i < started; i++) {
+        atomic_store(&threads[i].stop, true);
+        engine_stop(threads[i].engine);
+    }
+    for (int i = 0; i < started; i++) {
+        pthread_join(threads[i].id, NULL);
+        if (rc == OK && threads[i].err.code != OK) {
+            *err = threads[i].err;
+            rc = err->code;
+        }
+    }
+    err->code = rc;
+    return number;
+}
+
+static int thread_count(const struct shared *shared, const struct options *options, enum role role)
+{
+    const struct config *config = shared->settings->config;
+    if (!options->command->roles[role])
+        return 0;
+    if (options->threads)
+        return options->threads;
+    return role == ROLE_WORKER ? config->worker.threads : config->dispatcher.threads;
+}
+
+static int run_service(struct shared *shared, const struct options *options)
+{
+    struct err err = {0};
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    int counts[ROLE_COUNT], count = 0, number = 0;
+    for (int role = 0; role < ROLE_COUNT; role++)
+        count += counts[role] = thread_count(shared, options, (enum role)role);
+    log_info("starting", "rimbalzo " RIMBALZO_VERSION,
+             LOG_S("instance", shared->deployment.instance),
+             LOG_I("worker_threads", counts[ROLE_WORKER]),
+             LOG_I("dispatcher_threads", counts[ROLE_DISPATCHER]));
+    if (observe_open(shared->settings->config->http.listen, &shared->observe, &err) == OK)
+        number = check_start(shared, &signals, &err);
+    if (!number && err.code == OK) {
+        struct service_thread *threads = mem_zalloc((size_t)count * sizeof(*threads));
+        for (int role = 0, i = 0; role < ROLE_COUNT; role++)
+            for (int index = 0; index < counts[role]; index++, i++)
+                threads[i] = (struct service_thread){
+                    .shared = shared, .role = (enum role)role, .index = index, .number = i};
+        number = run_threads(threads, count, &signals, &err);
+        observe_close(shared->observe); /* it reads the threads' counters */
+        shared->observe = NULL;
+        for (int i = 0; i < count; i++)
+            thread_close(&threads[i]);
+        mem_free(threads);
+    }
+    observe_close(shared->observe);
+    if (err.code != OK)
+        return cli_fail(&err);
+    log_info("stopped", "ended by a signal, everything is committed", LOG_I("signal", number));
+    return EXIT_CODE_OK;
+}
+
+int service_main(int argc, char **argv, const struct service_command *command)
+{
+    bool both = command->roles[ROLE_WORKER] && command->roles[ROLE_DISPATCHER];
+    const struct argp_option argp_options[] = {
+        {"threads", 't', "N", 0, "engine threads (worker.threads, dispatcher.threads)", 0}, {0}};
+    static const struct argp_child children[] = {{&settings_argp, 0, "Configuration:", 1}, {0}};
+    const struct argp argp = {
+        both ? NULL : argp_options, parse, NULL, command->doc, children, NULL, NULL};
+    struct options options = {.command = command};
+    struct err err = {0};
+    if (!failpoint_init()) {
+        fprintf(stderr, "rimbalzo: RIMBALZO_FAILPOINT names no failpoint\n");
+        return EXIT_CODE_USAGE;
+    }
+    argp_parse(&argp, argc, argv, 0, NULL, &options);
+    struct settings settings = {0};
+    if (settings_load(&options.settings, &settings, &err) != OK)
+        return cli_fail(&err);
+    settings_log(&settings);
+    struct shared shared = {.settings = &settings, .roles = command->roles};
+    int code;
+    if (deployment_init(&shared.deployment, settings.config, &err) != OK)
+        code = cli_fail(&err);
+    else
+        code = run_service(&shared, &options);
+    deployment_deinit(&shared.deployment);
+    topics_facts_deinit(&shared.facts);
+    settings_deinit(&settings);
+    return code;
+}

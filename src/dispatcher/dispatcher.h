@@ -1,0 +1,68 @@
+/*
+ * The dispatcher: commands wait in LMDB until their time and then go from the delayed topic to the
+ * due topic. A processor of the engine (stream/processor.h); one per engine thread, with a store of
+ * timers per assigned partition.
+ *
+ * The delayed topic is the state's log: there is no changelog. A partition's certificate,
+ *
+ *     v1 i=<next offset> f=<frontier> m=<lowest pending offset> n=<pending> d=<digest>
+ *        r=<offset to restore from> t=<log time just before r>
+ *
+ * committed on the due topic with the offsets of each transaction, says which commands are pending:
+ * those below i, beyond the frontier (frontier.h), neither cancelled nor released by a later
+ * record. So a lost store is rebuilt by reading the delayed topic from r to i.
+ *
+ * Whether a SCHEDULE repeats one that is pending already must follow from the log alone as well, or
+ * a restore could not know it. So it is judged by the log's own clock: log time is the greatest
+ * timestamp of the partition's records so far, and a SCHEDULE is ignored when the same id was
+ * scheduled before, not cancelled or released by a command since, and due later than the log time
+ * now. An id that leaves before log time has reached its due time is remembered until then; r is
+ * the lowest offset of what is pending or remembered.
+ *
+ * A transaction first takes in all its records and then lets leave what is due, so that a command
+ * and its CANCEL in one transaction send nothing. What leaves keeps its key, value and headers,
+ * goes to the partition of the same number, in the order of due times, and is stamped with the time
+ * by the wall clock; never before its due time by that clock.
+ */
+#pragma once
+#include <stdatomic.h>
+
+#include "codec/record.h"
+#include "stream/slots.h"
+
+struct dispatcher_options {
+    struct codec_options codec;
+    struct state_options state;
+    int64_t delay_ms_max; /* a command due later than so much after its record: dead letter */
+    size_t release_max;   /* commands that one transaction lets leave */
+    const char *topic_names[TOPIC_COUNT];
+    int32_t partition_counts[TOPIC_COUNT]; /* as checked at start */
+};
+
+/* What became of a command; a metric label. */
+#define COMMAND_OUTCOMES(X)                                                                        \
+    X(COMMAND_SCHEDULED, "scheduled") /* waits, or leaves at once */                               \
+    X(COMMAND_DUPLICATE, "duplicate") /* SCHEDULE of an id that is pending already */              \
+    X(COMMAND_CANCELLED, "cancelled") /* dropped by a CANCEL */                                    \
+    X(COMMAND_FREED, "freed")         /* left because of a RELEASE */                              \
+    X(COMMAND_RELEASED, "released")   /* left because its time came */                             \
+    X(COMMAND_VOID, "void")           /* a CANCEL or RELEASE that found nothing pending */
+#define X(constant, string) constant,
+enum command_outcome { COMMAND_OUTCOMES(X) COMMAND_OUTCOME_COUNT };
+#undef X
+extern const char *const command_outcome_names[COMMAND_OUTCOME_COUNT];
+
+/* Since start; written by the engine's thread, readable from any other. Counters count a batch
+ * again that is done again. */
+struct dispatcher_stats {
+    atomic_llong commands[COMMAND_OUTCOME_COUNT];
+    atomic_llong dead_letters[RCODE_COUNT];
+    atomic_llong pending;     /* now, on the partitions that run here */
+    atomic_llong next_due_ms; /* of them; INT64_MAX: none. In the past: overdue */
+};
+
+enum rcode dispatcher_new(const struct dispatcher_options *options,
+                          struct processor **ret_dispatcher, struct err *err) WARN_UNUSED;
+void dispatcher_free(struct processor *dispatcher); /* every partition closed before */
+
+const struct dispatcher_stats *dispatcher_stats(const struct processor *dispatcher);

@@ -1,0 +1,340 @@
+/* The four databases of a store of timers: what is added, taken out, walked. */
+#include "store/timers.h"
+
+#include <assert.h>
+
+#include "store/timer_layout.h"
+
+static enum rcode failure(const struct store *store, int rc, const char *what, struct err *err)
+{
+    return store_env_error(&store->dir, rc, what, err);
+}
+
+static enum rcode corrupt(const struct store *store, int64_t offset, const char *what,
+                          struct err *err)
+{
+    return err_set(err, E_STORE_CORRUPT, "store %s: timer %lld: %s", store->dir.path,
+                   (long long)offset, what);
+}
+
+/* --- what a recipient has waiting --- */
+
+static enum rcode prefix_of(const struct store *store, struct identity who,
+                            unsigned char ret_key[CLAIM_KEY_MAX], size_t *ret_len, struct err *err)
+{
+    assert(store->txn);
+    *ret_len = claim_prefix(who, ret_key);
+    return *ret_len ? OK
+                    : err_set(err, E_BUG, "store %s: a timer of no recipient", store->dir.path);
+}
+
+static bool has_prefix(MDB_val key, const unsigned char *prefix, size_t len)
+{
+    return key.mv_size >= len && memcmp(key.mv_data, prefix, len) == 0;
+}
+
+static int64_t due_of_claim(MDB_val data)
+{
+    struct claim_value value;
+    assert(data.mv_size == sizeof(value));
+    memcpy(&value, data.mv_data, sizeof(value));
+    return (int64_t)get_le64(value.due_ms);
+}
+
+enum rcode timers_find(struct store *store, struct identity who, const struct timer_id *id,
+                       int64_t *ret_due_ms, struct err *err)
+{
+    unsigned char prefix[CLAIM_KEY_MAX];
+    size_t len;
+    enum rcode rc = prefix_of(store, who, prefix, &len, err);
+    if (rc != OK)
+        return rc;
+    memcpy(prefix + len, id->octets, TIMER_ID_SIZE);
+    len += TIMER_ID_SIZE;
+    int64_t due_ms = TIME_NULL;
+    MDB_val key = {len, prefix}, data;
+    int mdb_rc = mdb_cursor_get(store->cursors[RECIPIENTS], &key, &data, MDB_SET_RANGE);
+    while (!mdb_rc && has_prefix(key, prefix, len)) {
+        if (due_of_claim(data) > due_ms)
+            due_ms = due_of_claim(data);
+        mdb_rc = mdb_cursor_get(store->cursors[RECIPIENTS], &key, &data, MDB_NEXT);
+    }
+    if (mdb_rc && mdb_rc != MDB_NOTFOUND)
+        return failure(store, mdb_rc, "cannot look up a recipient's timers", err);
+    *ret_due_ms = due_ms;
+    return OK;
+}
+
+enum rcode timers_claim(struct store *store, const struct timer *timer, struct err *err)
+{
+    unsigned char octets[CLAIM_KEY_MAX];
+    size_t len;
+    enum rcode rc = prefix_of(store, timer->who, octets, &len, err);
+    if (rc != OK)
+        return rc;
+    struct claim_value value = {.state = (unsigned char)timer->state};
+    put_le64(value.due_ms, (uint64_t)timer->due_ms);
+    MDB_val key = {claim_key(len, &timer->id, timer->offset, octets), octets};
+    MDB_val data = {sizeof(value), &value};
+    int mdb_rc = mdb_cursor_put(store->cursors[RECIPIENTS], &key, &data, 0);
+    return mdb_rc ? failure(store, mdb_rc, "cannot write a recipient's timer", err) : OK;
+}
+
+enum rcode timers_unclaim(struct store *store, struct identity who, timers_visit *visit,
+                          void *context, struct err *err)
+{
+    MDB_cursor *cursor = store->cursors[RECIPIENTS];
+    unsigned char prefix[CLAIM_KEY_MAX];
+    size_t len;
+    enum rcode rc = prefix_of(store, who, prefix, &len, err);
+    if (rc != OK)
+        return rc;
+    MDB_val key = {len, prefix}, data;
+    int mdb_rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
+    while (!mdb_rc && has_prefix(key, prefix, len)) {
+        const unsigned char *offset = (const unsigned char *)key.mv_data + key.mv_size - 8;
+        struct claim_value value;
+        memcpy(&value, data.mv_data, sizeof(value));
+        visit(context, (struct timer_place){(int64_t)get_le64(value.due_ms), get_be64(offset)},
+              (enum timer_state)value.state);
+        mdb_rc = mdb_cursor_del(cursor, 0);
+        if (!mdb_rc)
+            mdb_rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
+    }
+    return mdb_rc && mdb_rc != MDB_NOTFOUND
+               ? failure(store, mdb_rc, "cannot take out a recipient's timers", err)
+               : OK;
+}
+
+/* --- timers --- */
+
+static enum rcode put_place(struct store *store, int database, struct timer_place place,
+                            struct err *err)
+{
+    unsigned char octets[PLACE_KEY_SIZE];
+    place_key(place, octets);
+    MDB_val key = {sizeof(octets), octets}, data = {0, NULL};
+    int mdb_rc = mdb_cursor_put(store->cursors[database], &key, &data, 0);
+    return mdb_rc ? failure(store, mdb_rc, "cannot write a due time", err) : OK;
+}
+
+static enum rcode delete_place(struct store *store, int database, struct timer_place place,
+                               struct err *err)
+{
+    unsigned char octets[PLACE_KEY_SIZE];
+    place_key(place, octets);
+    MDB_val key = {sizeof(octets), octets}, data;
+    int mdb_rc = mdb_cursor_get(store->cursors[database], &key, &data, MDB_SET);
+    if (mdb_rc == MDB_NOTFOUND)
+        return corrupt(store, place.offset, "its due time is not there", err);
+    if (!mdb_rc)
+        mdb_rc = mdb_cursor_del(store->cursors[database], 0);
+    return mdb_rc ? failure(store, mdb_rc, "cannot remove a due time", err) : OK;
+}
+
+static int database_of(enum timer_state state)
+{
+    return state == TIMER_PENDING ? DUE : RELEASED;
+}
+
+static void count(struct store *store, const struct timer *timer, uint64_t hash, int step)
+{
+    if (timer->state != TIMER_PENDING)
+        return;
+    store->entries += (uint64_t)(int64_t)step;
+    store->digest ^= hash;
+}
+
+static enum rcode write_timer(struct store *store, const struct timer *timer, unsigned flags,
+                              struct err *err)
+{
+    unsigned char octets[OFFSET_KEY_SIZE];
+    put_be64(octets, timer->offset);
+    buf_clear(&store->scratch);
+    timer_encode(timer, &store->scratch);
+    MDB_val key = {sizeof(octets), octets}, data = {store->scratch.len, store->scratch.data};
+    int mdb_rc = mdb_cursor_put(store->cursors[TIMERS], &key, &data, flags);
+    if (mdb_rc == MDB_KEYEXIST)
+        return corrupt(store, timer->offset, "it is older than what is stored", err);
+    if (mdb_rc)
+        return failure(store, mdb_rc, "cannot write a timer", err);
+    const unsigned char *hash =
+        (unsigned char *)store->scratch.data + offsetof(struct timer_header, hash);
+    count(store, timer, get_le64(hash), 1);
+    return OK;
+}
+
+enum rcode timers_put(struct store *store, const struct timer *timer, struct err *err)
+{
+    assert(store->txn);
+    enum rcode rc = write_timer(store, timer, MDB_APPEND, err);
+    if (rc != OK)
+        return rc;
+    return put_place(store, database_of(timer->state),
+                     (struct timer_place){timer->due_ms, timer->offset}, err);
+}
+
+/* Leaves the cursor at it. A key text of the recipient's is not wanted by all. */
+static enum rcode locate(struct store *store, int64_t offset, char key_text[RECORD_KEY_MAX],
+                         struct timer *ret_timer, uint64_t *ret_hash, struct err *err)
+{
+    assert(store->txn);
+    unsigned char octets[OFFSET_KEY_SIZE];
+    put_be64(octets, offset);
+    MDB_val key = {sizeof(octets), octets}, data;
+    int mdb_rc = mdb_cursor_get(store->cursors[TIMERS], &key, &data, MDB_SET);
+    if (mdb_rc == MDB_NOTFOUND)
+        return corrupt(store, offset, "it is not there", err);
+    if (mdb_rc)
+        return failure(store, mdb_rc, "cannot look up a timer", err);
+    if (!timer_decode(offset, data, key_text, ret_timer, ret_hash))
+        return corrupt(store, offset, "it is damaged", err);
+    return OK;
+}
+
+enum rcode timers_get(struct store *store, int64_t offset, char key_text[RECORD_KEY_MAX],
+                      struct timer *ret_timer, struct err *err)
+{
+    uint64_t hash;
+    return locate(store, offset, key_text, ret_timer, &hash, err);
+}
+
+static enum rcode delete_timer(struct store *store, const struct timer *timer, uint64_t hash,
+                               struct err *err)
+{
+    int mdb_rc = mdb_cursor_del(store->cursors[TIMERS], 0);
+    if (mdb_rc)
+        return failure(store, mdb_rc, "cannot remove a timer", err);
+    count(store, timer, hash, -1);
+    return OK;
+}
+
+enum rcode timers_drop(struct store *store, int64_t offset, struct err *err)
+{
+    char key_text[RECORD_KEY_MAX];
+    struct timer timer;
+    uint64_t hash = 0;
+    enum rcode rc = locate(store, offset, key_text, &timer, &hash, err);
+    if (rc != OK)
+        return rc;
+    struct timer_place place = {timer.due_ms, offset};
+    int database = database_of(timer.state);
+    rc = delete_timer(store, &timer, hash, err);
+    return rc == OK ? delete_place(store, database, place, err) : rc;
+}
+
+static enum rcode delete_claim(struct store *store, const struct timer *timer, struct err *err)
+{
+    unsigned char octets[CLAIM_KEY_MAX];
+    size_t len;
+    enum rcode rc = prefix_of(store, timer->who, octets, &len, err);
+    if (rc != OK)
+        return rc;
+    MDB_val key = {claim_key(len, &timer->id, timer->offset, octets), octets}, data;
+    int mdb_rc = mdb_cursor_get(store->cursors[RECIPIENTS], &key, &data, MDB_SET);
+    if (mdb_rc == MDB_NOTFOUND)
+        return corrupt(store, timer->offset, "its recipient does not know it", err);
+    if (!mdb_rc)
+        mdb_rc = mdb_cursor_del(store->cursors[RECIPIENTS], 0);
+    return mdb_rc ? failure(store, mdb_rc, "cannot remove a recipient's timer", err) : OK;
+}
+
+/* Becomes a released one. Its record goes; what is left is copied before the page it lies in is
+ * written. */
+static enum rcode remember(struct store *store, const struct timer *timer, uint64_t hash,
+                           struct err *err)
+{
+    char tenant[TENANT_MAX], recipient[RECIPIENT_MAX];
+    struct timer kept = *timer;
+    memcpy(tenant, timer->who.tenant.data, timer->who.tenant.len);
+    memcpy(recipient, timer->who.recipient.data, timer->who.recipient.len);
+    kept.who =
+        (struct identity){{tenant, timer->who.tenant.len}, {recipient, timer->who.recipient.len}};
+    kept.state = TIMER_RELEASED;
+    kept.key = kept.value = kept.headers = STR_NULL;
+    count(store, timer, hash, -1);
+    struct timer_place place = {kept.due_ms, kept.offset};
+    enum rcode rc = write_timer(store, &kept, 0, err);
+    if (rc == OK)
+        rc = delete_place(store, DUE, place, err);
+    if (rc == OK)
+        rc = put_place(store, RELEASED, place, err);
+    return rc == OK ? timers_claim(store, &kept, err) : rc;
+}
+
+/* Removes it everywhere. */
+static enum rcode forget(struct store *store, const struct timer *timer, uint64_t hash,
+                         struct err *err)
+{
+    struct timer_place place = {timer->due_ms, timer->offset};
+    int database = database_of(timer->state);
+    enum rcode rc = delete_claim(store, timer, err); /* before its octets go */
+    if (rc == OK)
+        rc = delete_timer(store, timer, hash, err);
+    return rc == OK ? delete_place(store, database, place, err) : rc;
+}
+
+enum rcode timers_release(struct store *store, int64_t offset, bool remember_it, struct err *err)
+{
+    char key_text[RECORD_KEY_MAX];
+    struct timer timer;
+    uint64_t hash = 0;
+    enum rcode rc = locate(store, offset, key_text, &timer, &hash, err);
+    if (rc != OK)
+        return rc;
+    if (timer.state != TIMER_PENDING)
+        return corrupt(store, offset, "it was released before", err);
+    return remember_it ? remember(store, &timer, hash, err) : forget(store, &timer, hash, err);
+}
+
+enum rcode timers_forget(struct store *store, int64_t due_ms, size_t max, struct err *err)
+{
+    assert(store->txn);
+    for (size_t i = 0; i < max; i++) {
+        MDB_val key, data;
+        int mdb_rc = mdb_cursor_get(store->cursors[RELEASED], &key, &data, MDB_FIRST);
+        if (mdb_rc == MDB_NOTFOUND)
+            return OK;
+        if (mdb_rc)
+            return failure(store, mdb_rc, "cannot walk the released timers", err);
+        const unsigned char *octets = key.mv_data;
+        char key_text[RECORD_KEY_MAX];
+        struct timer timer;
+        uint64_t hash = 0;
+        if (get_be64(octets) > due_ms)
+            return OK;
+        enum rcode rc = locate(store, get_be64(octets + 8), key_text, &timer, &hash, err);
+        if (rc == OK)
+            rc = forget(store, &timer, hash, err);
+        if (rc != OK)
+            return rc;
+    }
+    return OK;
+}
+
+enum rcode timers_due(struct store *store, struct timer_place after, int64_t due_ms, size_t max,
+                      struct timer_place *ret_places, size_t *ret_count, struct err *err)
+{
+    assert(store->txn);
+    unsigned char octets[PLACE_KEY_SIZE];
+    bool first = after.due_ms < 0;
+    after.offset++; /* the place just behind */
+    if (!first)
+        place_key(after, octets);
+    MDB_val key = {sizeof(octets), octets}, data;
+    int mdb_rc =
+        mdb_cursor_get(store->cursors[DUE], &key, &data, first ? MDB_FIRST : MDB_SET_RANGE);
+    size_t found = 0;
+    while (!mdb_rc && found < max) {
+        const unsigned char *at = key.mv_data;
+        struct timer_place place = {get_be64(at), get_be64(at + 8)};
+        if (place.due_ms > due_ms)
+            break;
+        ret_places[found++] = place;
+        mdb_rc = mdb_cursor_get(store->cursors[DUE], &key, &data, MDB_NEXT);
+    }
+    if (mdb_rc && mdb_rc != MDB_NOTFOUND)
+        return failure(store, mdb_rc, "cannot walk the due times", err);
+    *ret_count = found;
+    return OK;
+}
