@@ -204,7 +204,7 @@ static enum rcode restore_passed(void *context, struct slot *base, struct err *e
     struct dispatcher_slot *slot = (struct dispatcher_slot *)base;
     enum rcode rc = release_passed(piece->dispatcher, slot, &piece->done, err);
     if (rc == OK)
-        rc = timers_forget(base->store, base->time_ms, FORGET_MAX, err);
+        rc = timers_forget(base->store, FORGET_MAX, slot_over, slot, err);
     return rc == OK ? timers_bounds(base->store, 0, &slot->bounds, err) : rc;
 }
 
@@ -257,7 +257,7 @@ static enum rcode take_in(struct dispatcher *dispatcher, struct batch *batch, in
 
 static enum rcode finish(struct dispatcher_slot *slot, struct err *err)
 {
-    enum rcode rc = timers_forget(slot->slot.store, slot->slot.batch_time_ms, FORGET_MAX, err);
+    enum rcode rc = timers_forget(slot->slot.store, FORGET_MAX, slot_over, slot, err);
     int64_t hint = slot->bounds.pending_offset;
     return rc == OK ? timers_bounds(slot->slot.store, hint == INT64_MAX ? 0 : hint,
                                     &slot->batch_bounds, err)

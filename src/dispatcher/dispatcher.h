@@ -14,15 +14,16 @@
  *
  * Whether a SCHEDULE repeats one that is pending already must follow from the log alone as well, or
  * a restore could not know it. So it is judged by the log's own clock: log time is the greatest
- * timestamp of the partition's records so far, and a SCHEDULE is ignored when the same id was
- * scheduled before, not cancelled or released by a command since, and due later than the log time
- * now. An id that leaves before log time has reached its due time is remembered until then; r is
- * the lowest offset of what is pending or remembered.
+ * timestamp of the partition's records so far, and a SCHEDULE is a duplicate when the log has one
+ * of the same id before it (a duplicate or not), no CANCEL or RELEASE between, due later than the
+ * log time now. What has left is remembered until log time has reached its due time, and until the
+ * frontier has passed all that are duplicates because of it, so that a restore finds it. r is the
+ * lowest offset of what is pending or remembered.
  *
  * A transaction first takes in all its records and then lets leave what is due, so that a command
- * and its CANCEL in one transaction send nothing. What leaves keeps its key, value and headers,
- * goes to the partition of the same number, in the order of due times, and is stamped with the time
- * by the wall clock; never before its due time by that clock.
+ * and its CANCEL in one transaction send nothing (unless a RELEASE came between). What leaves keeps
+ * its key, value and headers, goes to the partition of the same number, in the order of due times,
+ * and is stamped with the time by the wall clock; never before its due time by that clock.
  */
 #pragma once
 #include <stdatomic.h>

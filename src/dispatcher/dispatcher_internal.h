@@ -16,11 +16,15 @@ struct dispatcher_slot {
     struct timers_bounds batch_bounds;
 };
 
+/* For the store: whether what has left need not be known any more, with the batch in hand. `slot`
+ * is a struct dispatcher_slot. */
+bool slot_over(const void *slot, struct timer_place until);
+
 /* What becomes of a SCHEDULE in the batch. */
 enum fate {
     FATE_NONE,     /* nothing is stored of it */
     FATE_PENDING,  /* waits */
-    FATE_REMEMBER, /* leaves at once; its id is remembered */
+    FATE_REMEMBER, /* leaves at once, or is a duplicate; its id is remembered */
 };
 
 /* One command of the batch. */
@@ -38,6 +42,7 @@ struct job {
 struct departure {
     struct timer_place place;
     const struct job *job;
+    bool freed; /* by a RELEASE */
 };
 
 struct dispatcher {

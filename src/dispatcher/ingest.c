@@ -216,14 +216,15 @@ static struct job *job_at(const struct group *group, int64_t offset)
     return found ? group->jobs[low] : NULL;
 }
 
-static void depart(struct dispatcher *dispatcher, struct timer_place place, const struct job *job)
+static void depart(struct dispatcher *dispatcher, struct timer_place place, const struct job *job,
+                   bool freed)
 {
     if (dispatcher->departure_count == dispatcher->departure_cap) {
         dispatcher->departure_cap = 2 * dispatcher->departure_cap + 64;
         dispatcher->departures = mem_realloc(dispatcher->departures,
                                              dispatcher->departure_cap * sizeof(struct departure));
     }
-    dispatcher->departures[dispatcher->departure_count++] = (struct departure){place, job};
+    dispatcher->departures[dispatcher->departure_count++] = (struct departure){place, job, freed};
 }
 
 static void drop(struct dispatcher *dispatcher, int64_t offset)
@@ -247,41 +248,76 @@ static void take_out(void *context, struct timer_place place, enum timer_state s
         return;
     group->found++;
     if (group->leaves)
-        depart(group->dispatcher, place, job);
+        depart(group->dispatcher, place, job, true);
 }
 
-static enum rcode fold_schedule(struct dispatcher *dispatcher, bool live, struct job *job,
-                                struct err *err)
+/* The witness makes this one a duplicate. As long as the frontier has not passed it, a restore must
+ * come to the same, so it must begin no later than at the witness. */
+static enum rcode fold_duplicate(struct group *group, struct job *job, struct timer_place witness,
+                                 struct err *err)
 {
+    struct timer_place place = {job->timer.due_ms, job->timer.offset};
+    struct job *known = job_at(group, witness.offset);
+    if (job->timer.due_ms > job->time_ms)
+        job->fate = FATE_REMEMBER;
+    if (job->passed || frontier_passed(&job->slot->batch_frontier, place))
+        return OK;
+    if (!known)
+        return timers_keep(job->slot->slot.store, witness.offset, place, err);
+    if (timer_place_compare(known->timer.until, place) < 0)
+        known->timer.until = place;
+    return OK;
+}
+
+static enum rcode fold_schedule(struct group *group, bool live, struct job *job, struct err *err)
+{
+    struct dispatcher *dispatcher = group->dispatcher;
     struct store *store = job->slot->slot.store;
-    int64_t known_due_ms;
-    enum rcode rc = timers_find(store, job->timer.who, &job->timer.id, &known_due_ms, err);
+    struct timer_place last, place = {job->timer.due_ms, job->timer.offset};
+    enum rcode rc = timers_find(store, job->timer.who, &job->timer.id, &last, err);
     if (rc != OK)
         return rc;
-    bool duplicate = known_due_ms > job->time_ms;
+    bool duplicate = last.due_ms > job->time_ms;
     if (live)
         count_many(&dispatcher->stats.commands[duplicate ? COMMAND_DUPLICATE : COMMAND_SCHEDULED],
                    1);
-    if (duplicate)
-        return OK;
-    job->fate = FATE_PENDING;
-    if (job->passed)
-        job->fate = job->timer.due_ms > job->time_ms ? FATE_REMEMBER : FATE_NONE;
-    if (job->passed && live)
-        depart(dispatcher, (struct timer_place){job->timer.due_ms, job->timer.offset}, job);
-    job->timer.state = job->fate == FATE_PENDING ? TIMER_PENDING : TIMER_RELEASED;
-    return job->fate == FATE_NONE ? OK : timers_claim(store, &job->timer, err);
+    job->timer.until = place;
+    job->timer.state = TIMER_RELEASED;
+    if (duplicate) {
+        rc = fold_duplicate(group, job, last, err);
+    } else if (!job->passed) {
+        job->fate = FATE_PENDING;
+        job->timer.state = TIMER_PENDING;
+    } else {
+        if (place.due_ms > job->time_ms)
+            job->fate = FATE_REMEMBER;
+        if (live)
+            depart(dispatcher, place, job, false);
+    }
+    return rc == OK && job->fate != FATE_NONE ? timers_claim(store, &job->timer, err) : rc;
+}
+
+/* A CANCEL: of what was to leave in this transaction nothing has left yet. What a RELEASE before it
+ * has freed does leave. Returns how many do not leave. */
+static size_t hold_back(struct group *group)
+{
+    struct dispatcher *dispatcher = group->dispatcher;
+    size_t kept = group->first_departure, count = dispatcher->departure_count;
+    for (size_t i = kept; i < count; i++)
+        if (dispatcher->departures[i].freed)
+            dispatcher->departures[kept++] = dispatcher->departures[i];
+    dispatcher->departure_count = kept;
+    return count - kept;
 }
 
 static enum rcode fold_end(struct group *group, bool live, const struct job *job, struct err *err)
 {
     struct dispatcher *dispatcher = group->dispatcher;
-    size_t leaving = dispatcher->departure_count - group->first_departure;
     bool cancel = job->action == COMMAND_CANCEL;
-    if (cancel) /* of this transaction nothing has left yet */
-        dispatcher->departure_count = group->first_departure;
     group->leaves = live && !cancel;
-    group->found = cancel ? leaving : 0;
+    group->found = cancel ? hold_back(group) : 0;
+    for (size_t i = group->first_departure; i < dispatcher->departure_count; i++)
+        dispatcher->departures[i].freed = true; /* by this RELEASE, or by one before */
     enum rcode rc = timers_unclaim(job->slot->slot.store, job->timer.who, take_out, group, err);
     if (rc != OK || !live)
         return rc;
@@ -303,7 +339,7 @@ static enum rcode fold_group(struct dispatcher *dispatcher, bool live, struct jo
     for (size_t i = 0; rc == OK && i < count; i++) {
         switch (jobs[i]->action) {
         case COMMAND_SCHEDULE:
-            rc = fold_schedule(dispatcher, live, jobs[i], err);
+            rc = fold_schedule(&group, live, jobs[i], err);
             break;
         case COMMAND_CANCEL:
         case COMMAND_RELEASE:

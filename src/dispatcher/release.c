@@ -123,6 +123,13 @@ enum rcode release_departures(struct dispatcher *dispatcher, struct port *port,
 
 /* --- what is due --- */
 
+bool slot_over(const void *context, struct timer_place until)
+{
+    const struct dispatcher_slot *slot = context;
+    return until.due_ms <= slot->slot.batch_time_ms &&
+           frontier_passed(&slot->batch_frontier, until);
+}
+
 /* Up to `max` timers of one partition. `inout_count` and `inout_octets` grow. */
 static enum rcode release_chunk(struct dispatcher *dispatcher, struct port *port,
                                 struct dispatcher_slot *slot, size_t max, int64_t now_ms,
@@ -134,13 +141,12 @@ static enum rcode release_chunk(struct dispatcher *dispatcher, struct port *port
     enum rcode rc = timers_due(store, TIMER_PLACE_FIRST, now_ms, max, places, &count, err);
     for (size_t i = 0; rc == OK && i < count; i++)
         rc = send_stored(dispatcher, port, slot, places[i].offset, now_ms, inout_octets, err);
+    if (rc == OK && count)
+        frontier_advance(&slot->batch_frontier, places[count - 1]);
     for (size_t i = 0; rc == OK && i < count; i++)
-        rc = timers_release(store, places[i].offset, places[i].due_ms > slot->slot.batch_time_ms,
-                            err);
+        rc = timers_release(store, places[i].offset, slot_over, slot, err);
     if (rc != OK)
         return rc;
-    if (count)
-        frontier_advance(&slot->batch_frontier, places[count - 1]);
     count_many(&dispatcher->stats.commands[COMMAND_RELEASED], (long long)count);
     *ret_count = count;
     return OK;
@@ -183,8 +189,7 @@ enum rcode release_passed(struct dispatcher *dispatcher, struct dispatcher_slot 
         for (size_t i = 0; rc == OK && i < count; i++) {
             if (!frontier_passed(&slot->frontier, places[i]))
                 continue;
-            rc =
-                timers_release(store, places[i].offset, places[i].due_ms > slot->slot.time_ms, err);
+            rc = timers_release(store, places[i].offset, slot_over, slot, err);
             passed++;
         }
     }

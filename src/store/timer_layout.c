@@ -44,6 +44,8 @@ void timer_encode(const struct timer *timer, struct buf *out)
                                   .tenant_len = (unsigned char)timer->who.tenant.len};
     struct str key = header.key_kind == TIMER_KEY_OTHER ? timer->key : STR_NULL;
     put_le64(header.log_time_ms, (uint64_t)timer->log_time_ms);
+    put_le64(header.until_due_ms, (uint64_t)timer->until.due_ms);
+    put_le64(header.until_offset, (uint64_t)timer->until.offset);
     put_le64(header.due_ms, (uint64_t)timer->due_ms);
     memcpy(header.id, timer->id.octets, TIMER_ID_SIZE);
     put_le(header.recipient_len, 2, timer->who.recipient.len);
@@ -85,10 +87,12 @@ bool timer_decode(int64_t offset, MDB_val data, char key_text[RECORD_KEY_MAX],
         rest.len < (size_t)header.tenant_len + recipient_len + key_len + value_len)
         return false;
     struct timer *timer = ret_timer;
-    *timer = (struct timer){.offset = offset,
-                            .due_ms = (int64_t)get_le64(header.due_ms),
-                            .log_time_ms = (int64_t)get_le64(header.log_time_ms),
-                            .state = (enum timer_state)header.state};
+    *timer = (struct timer){
+        .offset = offset,
+        .due_ms = (int64_t)get_le64(header.due_ms),
+        .log_time_ms = (int64_t)get_le64(header.log_time_ms),
+        .until = {(int64_t)get_le64(header.until_due_ms), (int64_t)get_le64(header.until_offset)},
+        .state = (enum timer_state)header.state};
     memcpy(timer->id.octets, header.id, TIMER_ID_SIZE);
     timer->who.tenant = take(&rest, header.tenant_len);
     timer->who.recipient = take(&rest, recipient_len);

@@ -20,6 +20,8 @@ struct timer_header {
     unsigned char version;
     unsigned char state;
     unsigned char log_time_ms[8];
+    unsigned char until_due_ms[8];
+    unsigned char until_offset[8];
     unsigned char hash[8]; /* over the offset and all octets after this field */
     unsigned char due_ms[8];
     unsigned char id[TIMER_ID_SIZE];
@@ -29,8 +31,8 @@ struct timer_header {
     unsigned char key_len[4];
     unsigned char value_len[4];
 };
-_Static_assert(sizeof(struct timer_header) == 54, "layout of data.mdb");
-_Static_assert(offsetof(struct timer_header, due_ms) == 18, "layout of data.mdb");
+_Static_assert(sizeof(struct timer_header) == 70, "layout of data.mdb");
+_Static_assert(offsetof(struct timer_header, due_ms) == 34, "layout of data.mdb");
 
 enum timer_key_kind {
     TIMER_KEY_NULL,

@@ -33,16 +33,18 @@ static bool has_prefix(MDB_val key, const unsigned char *prefix, size_t len)
     return key.mv_size >= len && memcmp(key.mv_data, prefix, len) == 0;
 }
 
-static int64_t due_of_claim(MDB_val data)
+static struct timer_place place_of_claim(MDB_val key, MDB_val data)
 {
     struct claim_value value;
-    assert(data.mv_size == sizeof(value));
+    assert(data.mv_size == sizeof(value) && key.mv_size > OFFSET_KEY_SIZE);
     memcpy(&value, data.mv_data, sizeof(value));
-    return (int64_t)get_le64(value.due_ms);
+    const unsigned char *offset =
+        (const unsigned char *)key.mv_data + key.mv_size - OFFSET_KEY_SIZE;
+    return (struct timer_place){(int64_t)get_le64(value.due_ms), get_be64(offset)};
 }
 
 enum rcode timers_find(struct store *store, struct identity who, const struct timer_id *id,
-                       int64_t *ret_due_ms, struct err *err)
+                       struct timer_place *ret_last, struct err *err)
 {
     unsigned char prefix[CLAIM_KEY_MAX];
     size_t len;
@@ -51,17 +53,18 @@ enum rcode timers_find(struct store *store, struct identity who, const struct ti
         return rc;
     memcpy(prefix + len, id->octets, TIMER_ID_SIZE);
     len += TIMER_ID_SIZE;
-    int64_t due_ms = TIME_NULL;
+    struct timer_place last = TIMER_PLACE_FIRST;
     MDB_val key = {len, prefix}, data;
     int mdb_rc = mdb_cursor_get(store->cursors[RECIPIENTS], &key, &data, MDB_SET_RANGE);
     while (!mdb_rc && has_prefix(key, prefix, len)) {
-        if (due_of_claim(data) > due_ms)
-            due_ms = due_of_claim(data);
+        struct timer_place place = place_of_claim(key, data);
+        if (timer_place_compare(place, last) > 0)
+            last = place;
         mdb_rc = mdb_cursor_get(store->cursors[RECIPIENTS], &key, &data, MDB_NEXT);
     }
     if (mdb_rc && mdb_rc != MDB_NOTFOUND)
         return failure(store, mdb_rc, "cannot look up a recipient's timers", err);
-    *ret_due_ms = due_ms;
+    *ret_last = last;
     return OK;
 }
 
@@ -92,11 +95,8 @@ enum rcode timers_unclaim(struct store *store, struct identity who, timers_visit
     MDB_val key = {len, prefix}, data;
     int mdb_rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
     while (!mdb_rc && has_prefix(key, prefix, len)) {
-        const unsigned char *offset = (const unsigned char *)key.mv_data + key.mv_size - 8;
-        struct claim_value value;
-        memcpy(&value, data.mv_data, sizeof(value));
-        visit(context, (struct timer_place){(int64_t)get_le64(value.due_ms), get_be64(offset)},
-              (enum timer_state)value.state);
+        const struct claim_value *value = data.mv_data; /* octets: aligned anywhere */
+        visit(context, place_of_claim(key, data), (enum timer_state)value->state);
         mdb_rc = mdb_cursor_del(cursor, 0);
         if (!mdb_rc)
             mdb_rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
@@ -132,9 +132,12 @@ static enum rcode delete_place(struct store *store, int database, struct timer_p
     return mdb_rc ? failure(store, mdb_rc, "cannot remove a due time", err) : OK;
 }
 
-static int database_of(enum timer_state state)
+/* Where a timer stands in `due` or `released`. */
+static struct timer_place stands_at(const struct timer *timer, int *ret_database)
 {
-    return state == TIMER_PENDING ? DUE : RELEASED;
+    *ret_database = timer->state == TIMER_PENDING ? DUE : RELEASED;
+    int64_t at_ms = timer->state == TIMER_PENDING ? timer->due_ms : timer->until.due_ms;
+    return (struct timer_place){at_ms, timer->offset};
 }
 
 static void count(struct store *store, const struct timer *timer, uint64_t hash, int step)
@@ -170,8 +173,9 @@ enum rcode timers_put(struct store *store, const struct timer *timer, struct err
     enum rcode rc = write_timer(store, timer, MDB_APPEND, err);
     if (rc != OK)
         return rc;
-    return put_place(store, database_of(timer->state),
-                     (struct timer_place){timer->due_ms, timer->offset}, err);
+    int database;
+    struct timer_place place = stands_at(timer, &database);
+    return put_place(store, database, place, err);
 }
 
 /* Leaves the cursor at it. A key text of the recipient's is not wanted by all. */
@@ -217,8 +221,8 @@ enum rcode timers_drop(struct store *store, int64_t offset, struct err *err)
     enum rcode rc = locate(store, offset, key_text, &timer, &hash, err);
     if (rc != OK)
         return rc;
-    struct timer_place place = {timer.due_ms, offset};
-    int database = database_of(timer.state);
+    int database;
+    struct timer_place place = stands_at(&timer, &database);
     rc = delete_timer(store, &timer, hash, err);
     return rc == OK ? delete_place(store, database, place, err) : rc;
 }
@@ -253,12 +257,11 @@ static enum rcode remember(struct store *store, const struct timer *timer, uint6
     kept.state = TIMER_RELEASED;
     kept.key = kept.value = kept.headers = STR_NULL;
     count(store, timer, hash, -1);
-    struct timer_place place = {kept.due_ms, kept.offset};
     enum rcode rc = write_timer(store, &kept, 0, err);
     if (rc == OK)
-        rc = delete_place(store, DUE, place, err);
+        rc = delete_place(store, DUE, (struct timer_place){kept.due_ms, kept.offset}, err);
     if (rc == OK)
-        rc = put_place(store, RELEASED, place, err);
+        rc = put_place(store, RELEASED, (struct timer_place){kept.until.due_ms, kept.offset}, err);
     return rc == OK ? timers_claim(store, &kept, err) : rc;
 }
 
@@ -266,15 +269,16 @@ static enum rcode remember(struct store *store, const struct timer *timer, uint6
 static enum rcode forget(struct store *store, const struct timer *timer, uint64_t hash,
                          struct err *err)
 {
-    struct timer_place place = {timer->due_ms, timer->offset};
-    int database = database_of(timer->state);
+    int database;
+    struct timer_place place = stands_at(timer, &database);
     enum rcode rc = delete_claim(store, timer, err); /* before its octets go */
     if (rc == OK)
         rc = delete_timer(store, timer, hash, err);
     return rc == OK ? delete_place(store, database, place, err) : rc;
 }
 
-enum rcode timers_release(struct store *store, int64_t offset, bool remember_it, struct err *err)
+enum rcode timers_release(struct store *store, int64_t offset, timers_over *over,
+                          const void *context, struct err *err)
 {
     char key_text[RECORD_KEY_MAX];
     struct timer timer;
@@ -284,10 +288,47 @@ enum rcode timers_release(struct store *store, int64_t offset, bool remember_it,
         return rc;
     if (timer.state != TIMER_PENDING)
         return corrupt(store, offset, "it was released before", err);
-    return remember_it ? remember(store, &timer, hash, err) : forget(store, &timer, hash, err);
+    return over(context, timer.until) ? forget(store, &timer, hash, err)
+                                      : remember(store, &timer, hash, err);
 }
 
-enum rcode timers_forget(struct store *store, int64_t due_ms, size_t max, struct err *err)
+enum rcode timers_keep(struct store *store, int64_t offset, struct timer_place until,
+                       struct err *err)
+{
+    char key_text[RECORD_KEY_MAX];
+    struct timer timer;
+    uint64_t hash = 0;
+    enum rcode rc = locate(store, offset, key_text, &timer, &hash, err);
+    if (rc != OK || timer_place_compare(timer.until, until) >= 0)
+        return rc;
+    /* The value is rewritten as it is, but for two numbers that the hash does not cover. */
+    int database;
+    struct timer_place before = stands_at(&timer, &database);
+    unsigned char octets[OFFSET_KEY_SIZE];
+    put_be64(octets, offset);
+    MDB_val key = {sizeof(octets), octets}, data;
+    int mdb_rc = mdb_cursor_get(store->cursors[TIMERS], &key, &data, MDB_GET_CURRENT);
+    if (mdb_rc)
+        return failure(store, mdb_rc, "cannot read a timer", err);
+    buf_clear(&store->scratch);
+    buf_append(&store->scratch, data.mv_data, data.mv_size);
+    unsigned char *value = (unsigned char *)store->scratch.data;
+    put_le64(value + offsetof(struct timer_header, until_due_ms), (uint64_t)until.due_ms);
+    put_le64(value + offsetof(struct timer_header, until_offset), (uint64_t)until.offset);
+    key = (MDB_val){sizeof(octets), octets};
+    data = (MDB_val){store->scratch.len, value};
+    mdb_rc = mdb_cursor_put(store->cursors[TIMERS], &key, &data, MDB_CURRENT);
+    if (mdb_rc)
+        return failure(store, mdb_rc, "cannot rewrite a timer", err);
+    if (database == DUE)
+        return OK;
+    rc = delete_place(store, RELEASED, before, err);
+    return rc == OK ? put_place(store, RELEASED, (struct timer_place){until.due_ms, offset}, err)
+                    : rc;
+}
+
+enum rcode timers_forget(struct store *store, size_t max, timers_over *over, const void *context,
+                         struct err *err)
 {
     assert(store->txn);
     for (size_t i = 0; i < max; i++) {
@@ -301,11 +342,12 @@ enum rcode timers_forget(struct store *store, int64_t due_ms, size_t max, struct
         char key_text[RECORD_KEY_MAX];
         struct timer timer;
         uint64_t hash = 0;
-        if (get_be64(octets) > due_ms)
-            return OK;
         enum rcode rc = locate(store, get_be64(octets + 8), key_text, &timer, &hash, err);
-        if (rc == OK)
-            rc = forget(store, &timer, hash, err);
+        if (rc != OK)
+            return rc;
+        if (!over(context, timer.until))
+            return OK;
+        rc = forget(store, &timer, hash, err);
         if (rc != OK)
             return rc;
     }

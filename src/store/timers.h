@@ -8,7 +8,7 @@
  *     timers      offset                          → header, whose, and the record to send
  *     due         due, offset                     → nothing: what leaves next comes first
  *     recipients  tenant NUL address NUL id offset → due, state: what one recipient has waiting
- *     released    due, offset                     → nothing: see TIMER_RELEASED
+ *     released    until, offset                → nothing: see TIMER_RELEASED
  *
  * A released timer is kept, without its record, for as long as its id must still be recognised
  * (dispatcher/dispatcher.h); it counts neither as an entry nor in the digest. `entries` and
@@ -28,19 +28,7 @@ struct timer_id {
 
 enum timer_state {
     TIMER_PENDING,
-    TIMER_RELEASED, /* sent; only its id is remembered */
-};
-
-struct timer {
-    int64_t offset; /* of its record in the delayed topic */
-    int64_t due_ms;
-    int64_t log_time_ms; /* of the log just before its record; no part of the digest */
-    enum timer_state state;
-    struct timer_id id;
-    struct identity who; /* the address without NUL, at most RECIPIENT_MAX octets */
-    /* The record: null key allowed. Of a released timer all are null. */
-    struct str key, value;
-    struct str headers; /* in the caller's encoding, "" for none */
+    TIMER_RELEASED, /* sent, or never to be; only its id is remembered */
 };
 
 /* A place in the order in which timers leave. */
@@ -56,9 +44,25 @@ static inline int timer_place_compare(struct timer_place a, struct timer_place b
     return (a.offset > b.offset) - (a.offset < b.offset);
 }
 
-/* The latest due time of what is known under this id, pending or released; TIME_NULL: nothing. */
+struct timer {
+    int64_t offset; /* of its record in the delayed topic */
+    int64_t due_ms;
+    int64_t log_time_ms; /* of the log just before its record; no part of the digest */
+    /* Once it has left it is kept until this place has been passed too: its own place, or that of
+     * one that is known to repeat it only as long as this one is known. No part of the digest. */
+    struct timer_place until;
+    enum timer_state state;
+    struct timer_id id;
+    struct identity who; /* the address without NUL, at most RECIPIENT_MAX octets */
+    /* The record: null key allowed. Of a released timer all are null. */
+    struct str key, value;
+    struct str headers; /* in the caller's encoding, "" for none */
+};
+
+/* Of what is known under this id, pending or released, the place that is due last;
+ * TIMER_PLACE_FIRST: nothing is known. */
 enum rcode timers_find(struct store *store, struct identity who, const struct timer_id *id,
-                       int64_t *ret_due_ms, struct err *err) WARN_UNUSED;
+                       struct timer_place *ret_last, struct err *err) WARN_UNUSED;
 
 /* Adds to what the recipient has waiting; timers_put must follow. Fast in the order of recipients.
  */
@@ -87,12 +91,21 @@ enum rcode timers_due(struct store *store, struct timer_place after, int64_t due
                       struct timer_place *ret_places, size_t *ret_count,
                       struct err *err) WARN_UNUSED;
 
-/* A pending timer has left. `remember`: it stays as a released one. */
-enum rcode timers_release(struct store *store, int64_t offset, bool remember,
-                          struct err *err) WARN_UNUSED;
+/* A timer, pending or released, is to be kept until that place, if it is not already. */
+enum rcode timers_keep(struct store *store, int64_t offset, struct timer_place until,
+                       struct err *err) WARN_UNUSED;
 
-/* Forgets released timers due at `due_ms` or before, at most `max`. */
-enum rcode timers_forget(struct store *store, int64_t due_ms, size_t max,
+/* Whether a timer that has left need not be known any more: log time and frontier are beyond
+ * `until`. */
+typedef bool timers_over(const void *context, struct timer_place until);
+
+/* A pending timer has left: it is removed, or stays as a released one. */
+enum rcode timers_release(struct store *store, int64_t offset, timers_over *over,
+                          const void *context, struct err *err) WARN_UNUSED;
+
+/* Removes released timers that are over, at most `max`, in the order of due times as far as they
+ * are. */
+enum rcode timers_forget(struct store *store, size_t max, timers_over *over, const void *context,
                          struct err *err) WARN_UNUSED;
 
 struct timers_bounds {

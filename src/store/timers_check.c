@@ -82,9 +82,11 @@ static bool is_known(struct store *store, const struct timer *timer)
 {
     unsigned char place[PLACE_KEY_SIZE], claim[CLAIM_KEY_MAX];
     struct claim_value value;
-    place_key((struct timer_place){timer->due_ms, timer->offset}, place);
+    bool pending = timer->state == TIMER_PENDING;
+    int64_t at_ms = pending ? timer->due_ms : timer->until.due_ms;
+    place_key((struct timer_place){at_ms, timer->offset}, place);
     MDB_val key = {sizeof(place), place}, data;
-    int database = timer->state == TIMER_PENDING ? DUE : RELEASED;
+    int database = pending ? DUE : RELEASED;
     if (mdb_get(store->txn, store->dbis[database], &key, &data))
         return false;
     size_t len = claim_prefix(timer->who, claim);

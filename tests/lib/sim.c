@@ -2,12 +2,14 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "sim_scene.h"
 #include "sim_support.h"
 #include "tmpdir.h"
 
@@ -47,6 +49,12 @@ void sim_log(void)
 bool sim_thorough(void)
 {
     return getenv("RIMBALZO_TEST_SEEDS") != NULL;
+}
+
+enum sim_role sim_role(void)
+{
+    const char *role = getenv("RIMBALZO_TEST_ROLE");
+    return role && strcmp(role, "dispatcher") == 0 ? SIM_DISPATCHER : SIM_WORKER;
 }
 
 uint64_t sim_random(struct sim *sim, uint64_t below)
@@ -102,6 +110,7 @@ void sim_deinit(struct sim *sim)
 {
     for (int i = 0; i < SIM_NODES_MAX; i++)
         sim_kill(sim, i);
+    sim_timers_deinit(sim);
     memory_cluster_free(sim->cluster);
     rule_set_free(sim->rules);
     codec_free(sim->codec);
@@ -129,6 +138,36 @@ struct worker_options sim_worker_options(struct sim *sim, const char *state_dir)
     return options;
 }
 
+static struct dispatcher_options dispatcher_options(struct sim *sim, const char *state_dir)
+{
+    struct dispatcher_options options = {.state = sim_state_options(sim, state_dir),
+                                         .delay_ms_max = SIM_DELAY_MAX_MS,
+                                         .release_max = sim->options.batch_records_max};
+#define X(constant, key, name) options.topic_names[constant] = name;
+    TOPICS(X)
+#undef X
+    for (int i = 0; i < TOPIC_COUNT; i++)
+        options.partition_counts[i] = sim->options.partitions;
+    return options;
+}
+
+static enum rcode new_processor(struct sim *sim, const char *dir, struct processor **ret_processor,
+                                struct err *err)
+{
+    struct worker_options worker = sim_worker_options(sim, dir);
+    struct dispatcher_options dispatcher = dispatcher_options(sim, dir);
+    return sim->options.role == SIM_WORKER ? worker_new(&worker, ret_processor, err)
+                                           : dispatcher_new(&dispatcher, ret_processor, err);
+}
+
+static void free_processor(struct sim *sim, struct processor *processor)
+{
+    if (sim->options.role == SIM_WORKER)
+        worker_free(processor);
+    else
+        dispatcher_free(processor);
+}
+
 /* --- nodes --- */
 
 static void node_dir(const struct sim *sim, int node, char path[300])
@@ -149,17 +188,18 @@ void sim_start_as(struct sim *sim, int index, int identity)
     if (node->port)
         return;
     snprintf(instance, sizeof(instance), "node-%d", identity);
-    snprintf(transactional_id, sizeof(transactional_id), "%s-%s", SIM_GROUP, instance);
-    struct memory_port_options options = {.group = SIM_GROUP,
+    snprintf(transactional_id, sizeof(transactional_id), "%s-%s", sim_group(sim), instance);
+    struct memory_port_options options = {.group = sim_group(sim),
                                           .instance_id = instance,
                                           .transactional_id = transactional_id,
-                                          .input = TOPIC_BOUNCES,
-                                          .certificate = TOPIC_RECIPIENTS};
+                                          .input = sim_input(sim),
+                                          .certificate = sim_certified(sim)};
+    options.wall_offset_ms = node->wall_offset_ms;
     *node = (struct sim_node){.port = memory_port_new(sim->cluster, &options),
+                              .wall_offset_ms = node->wall_offset_ms,
                               .lives = node->lives + 1};
     node_dir(sim, index, node->dir);
-    struct worker_options worker_options = sim_worker_options(sim, node->dir);
-    if (worker_new(&worker_options, &node->worker, &err) != OK) {
+    if (new_processor(sim, node->dir, &node->worker, &err) != OK) {
         fprintf(stderr, "sim: %s\n", err.text);
         abort();
     }
@@ -197,7 +237,7 @@ static void end_node(struct sim *sim, int index, bool clean)
         engine_free(node->engine);
     else
         engine_abandon(node->engine);
-    worker_free(node->worker);
+    free_processor(sim, node->worker);
     if (node->processor != node->worker)
         mem_free(node->processor);
     node->port->ops->free(node->port);
@@ -240,6 +280,13 @@ void sim_wipe(struct sim *sim, int node)
     tmpdir_remove(dir);
 }
 
+void sim_set_clock(struct sim *sim, int node, int64_t wall_offset_ms)
+{
+    sim->nodes[node].wall_offset_ms = wall_offset_ms;
+    if (sim->nodes[node].port)
+        memory_port_set_wall_offset(sim->nodes[node].port, wall_offset_ms);
+}
+
 void sim_step(struct sim *sim, int index)
 {
     struct sim_node *node = &sim->nodes[index];
@@ -253,6 +300,7 @@ void sim_step(struct sim *sim, int index)
         node->ended = rc;
         end_node(sim, index, false);
     }
+    sim_timers_watch(sim);
 }
 
 void sim_step_all(struct sim *sim, int times)
@@ -271,6 +319,16 @@ enum rcode sim_failure(const struct sim *sim, int32_t partition)
     return rc;
 }
 
+/* Commands are pending in the partition, as the group knows it. */
+static bool waits(const struct sim *sim, int32_t partition)
+{
+    char certificate[PORT_METADATA_MAX + 1];
+    if (sim->options.role != SIM_DISPATCHER)
+        return false;
+    sim_certificate(sim, partition, certificate);
+    return !strstr(certificate, " n=0 ");
+}
+
 /* `failed`: partitions that have stopped with a named error are at rest too. */
 static bool at_rest(const struct sim *sim, bool failed)
 {
@@ -283,12 +341,14 @@ static bool at_rest(const struct sim *sim, bool failed)
             return false;
     }
     if (!any || memory_cluster_open_transactions(sim->cluster) ||
-        memory_group_rebalancing(sim->cluster, SIM_GROUP))
+        memory_group_rebalancing(sim->cluster, sim_group(sim)))
         return false;
     for (int32_t p = 0; p < sim->options.partitions; p++) {
-        struct port_watermarks input = memory_watermarks(sim->cluster, TOPIC_BOUNCES, p);
-        if (memory_committed(sim->cluster, SIM_GROUP, TOPIC_BOUNCES, p, NULL) != input.high &&
+        struct port_watermarks input = memory_watermarks(sim->cluster, sim_input(sim), p);
+        if (memory_committed(sim->cluster, sim_group(sim), sim_input(sim), p, NULL) != input.high &&
             !(failed && sim_failure(sim, p) != OK))
+            return false;
+        if (waits(sim, p) && !(failed && sim_failure(sim, p) != OK))
             return false;
     }
     return true;
@@ -322,6 +382,7 @@ void sim_heal(struct sim *sim)
     sim->chaos.off = true;
     for (int node = 0; node < sim->options.nodes; node++) {
         sim->nodes[node].stays_down = false;
+        sim_set_clock(sim, node, 0);
         sim_start(sim, node);
     }
 }

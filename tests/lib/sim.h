@@ -3,17 +3,24 @@
  * scenario ends in. Everything follows from the seed; a failure prints it.
  */
 #pragma once
+#include "dispatcher/dispatcher.h"
 #include "stream/engine.h"
 #include "stream/memory_port.h"
 #include "worker/worker.h"
 
 #define SIM_NODES_MAX 4
-#define SIM_GROUP "rimbalzo-worker"
 
 struct sim;
 
+/* Which processor the nodes run. */
+enum sim_role { SIM_WORKER, SIM_DISPATCHER };
+
+/* RIMBALZO_TEST_ROLE=dispatcher, or the worker: scenarios that are told with any. */
+enum sim_role sim_role(void);
+
 struct sim_options {
     uint64_t seed;
+    enum sim_role role;
     int32_t partitions;              /* of input and recipients */
     int nodes;                       /* started at once */
     int recipients;                  /* how many different addresses the generator uses */
@@ -29,10 +36,11 @@ struct sim_options {
 };
 
 struct sim_node {
-    struct port *port; /* NULL: not running */
-    char dir[300];     /* its state directory */
-    struct processor *worker;
-    struct processor *processor; /* what the engine runs: the worker, or what was planted */
+    struct port *port;           /* NULL: not running */
+    char dir[300];               /* its state directory */
+    int64_t wall_offset_ms;      /* of its clock beside the cluster's */
+    struct processor *worker;    /* or the dispatcher */
+    struct processor *processor; /* what the engine runs: that, or what was planted */
     struct engine *engine;
     enum rcode ended; /* why it stopped by itself */
     int lives;        /* how often it was started */
@@ -54,7 +62,22 @@ struct sim {
     struct sim_node nodes[SIM_NODES_MAX];
     int64_t event_time_ms; /* of the generator */
     int64_t produced;
+    struct sim_watch *watch; /* of dispatchers: what was seen when (sim_timers.c) */
 };
+
+/* Of the role. */
+static inline enum topic sim_input(const struct sim *sim)
+{
+    return sim->options.role == SIM_WORKER ? TOPIC_BOUNCES : TOPIC_DELAYED;
+}
+static inline enum topic sim_certified(const struct sim *sim)
+{
+    return sim->options.role == SIM_WORKER ? TOPIC_RECIPIENTS : TOPIC_DUE;
+}
+static inline const char *sim_group(const struct sim *sim)
+{
+    return sim->options.role == SIM_WORKER ? "rimbalzo-worker" : "rimbalzo-dispatcher";
+}
 
 /* The seeds to run: `usual` many, RIMBALZO_TEST_SEEDS many, or RIMBALZO_TEST_SEED alone. */
 uint64_t sim_seed_first(void);
@@ -68,7 +91,8 @@ void sim_deinit(struct sim *sim);
 
 uint64_t sim_random(struct sim *sim, uint64_t below);
 
-/* Adversarial records: every class, any order of times, duplicates, poison, misrouted ones. */
+/* Adversarial records. Of the worker's input: every class, any order of times, duplicates, poison,
+ * misrouted ones. Of the dispatcher's: see sim_timers.h. */
 void sim_feed(struct sim *sim, int count);
 /* The same from a producer with transactions; aborted ones leave nothing but gaps. */
 void sim_feed_transaction(struct sim *sim, int count, bool commit);
@@ -84,12 +108,15 @@ void sim_resume(struct sim *sim, int node);
 void sim_stop(struct sim *sim, int node); /* SIGTERM */
 void sim_kill(struct sim *sim, int node); /* SIGKILL */
 void sim_wipe(struct sim *sim, int node); /* its state directory; not while it runs */
+/* Its wall clock jumps to so much beside the cluster's; also when it is started again. */
+void sim_set_clock(struct sim *sim, int node, int64_t wall_offset_ms);
 
 /* One engine step of the node; a node that was killed by a fault or ended is cleaned up. */
 void sim_step(struct sim *sim, int node);
 void sim_step_all(struct sim *sim, int times);
 
-/* Steps all running nodes until they are idle and everything is committed; false after `steps`. */
+/* Steps all running nodes until they are idle, everything is committed and nothing waits; false
+ * after `steps`. */
 bool sim_drain(struct sim *sim, int steps);
 
 /* The same, where partitions that have stopped with an error count as at rest. */

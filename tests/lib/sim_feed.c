@@ -4,10 +4,9 @@
 
 #include "base/hash.h"
 #include "domain/address.h"
-#include "sim.h"
+#include "sim_support.h"
 
-/* From outside: by the transaction that is open, if any. */
-static void put(struct sim *sim, const struct port_message *message, int64_t timestamp_ms)
+void sim_put(struct sim *sim, const struct port_message *message, int64_t timestamp_ms)
 {
     struct err err;
     sim->produced++;
@@ -31,7 +30,8 @@ static void produce(struct sim *sim, const struct input_record *record, int32_t 
             key_text, identity_key((struct identity){record->tenant, {canonical, len}}, key_text)};
     if (partition < 0)
         partition = hash_partition(key, sim->options.partitions);
-    put(sim,
+    sim_put(
+        sim,
         &(struct port_message){
             .topic = TOPIC_BOUNCES, .partition = partition, .key = key, .value = buf_view(&value)},
         /* now and then the broker's clock lags so far that the event's time is not believed */
@@ -63,13 +63,13 @@ static void produce_garbage(struct sim *sim)
         octets[i] = (char)sim_random(sim, 256);
     if (len > 2 && sim_random(sim, 2))
         octets[0] = (char)0xc3, octets[1] = 1;
-    put(sim,
-        &(struct port_message){.topic = TOPIC_BOUNCES,
-                               .partition =
-                                   (int32_t)sim_random(sim, (uint64_t)sim->options.partitions),
-                               .key = sim_random(sim, 2) ? STR("garbage") : STR_NULL,
-                               .value = sim_random(sim, 5) ? (struct str){octets, len} : STR_NULL},
-        -1);
+    sim_put(sim,
+            &(struct port_message){
+                .topic = TOPIC_BOUNCES,
+                .partition = (int32_t)sim_random(sim, (uint64_t)sim->options.partitions),
+                .key = sim_random(sim, 2) ? STR("garbage") : STR_NULL,
+                .value = sim_random(sim, 5) ? (struct str){octets, len} : STR_NULL},
+            -1);
 }
 
 static void feed_one(struct sim *sim)
@@ -121,6 +121,10 @@ static void feed_one(struct sim *sim)
 
 void sim_feed(struct sim *sim, int count)
 {
+    if (sim->options.role == SIM_DISPATCHER) {
+        sim_timers_feed(sim, count);
+        return;
+    }
     for (int i = 0; i < count; i++)
         feed_one(sim);
 }
@@ -130,10 +134,10 @@ void sim_feed(struct sim *sim, int count)
 void sim_feed_transaction(struct sim *sim, int count, bool commit)
 {
     struct err err;
-    sim->outside = memory_port_new(sim->cluster,
-                                   &(struct memory_port_options){.transactional_id = "outside",
-                                                                 .input = TOPIC_BOUNCES,
-                                                                 .certificate = TOPIC_RECIPIENTS});
+    sim->outside = memory_port_new(
+        sim->cluster, &(struct memory_port_options){.transactional_id = "outside",
+                                                    .input = sim_input(sim),
+                                                    .certificate = sim_certified(sim)});
     const struct port_ops *ops = sim->outside->ops;
     enum rcode rc;
     while ((rc = ops->producer_open(sim->outside, &err)) != OK)

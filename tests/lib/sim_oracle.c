@@ -311,6 +311,8 @@ static int64_t check(struct sim *sim, int32_t without, bool expect_failure)
 
 int64_t sim_check(struct sim *sim, bool expect_failure)
 {
+    if (sim->options.role == SIM_DISPATCHER)
+        return sim_timers_check(sim, expect_failure);
     return check(sim, -1, expect_failure);
 }
 

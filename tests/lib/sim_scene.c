@@ -46,24 +46,24 @@ void sim_start_all(struct sim *sim)
 static void set_offset(struct sim *sim, enum topic topic, int32_t partition, int64_t offset)
 {
     memory_commit_set(
-        sim->cluster, SIM_GROUP,
+        sim->cluster, sim_group(sim),
         &(struct port_commit){.topic = topic, .partition = partition, .offset = offset});
 }
 
 void sim_set_input_offset(struct sim *sim, int32_t partition, int64_t offset)
 {
-    set_offset(sim, TOPIC_BOUNCES, partition, offset);
+    set_offset(sim, sim_input(sim), partition, offset);
 }
 
 void sim_remove_certificate(struct sim *sim, int32_t partition)
 {
-    set_offset(sim, TOPIC_RECIPIENTS, partition, -1);
+    set_offset(sim, sim_certified(sim), partition, -1);
 }
 
 void sim_certificate(const struct sim *sim, int32_t partition, char ret_text[PORT_METADATA_MAX + 1])
 {
     struct str metadata;
-    memory_committed(sim->cluster, SIM_GROUP, TOPIC_RECIPIENTS, partition, &metadata);
+    memory_committed(sim->cluster, sim_group(sim), sim_certified(sim), partition, &metadata);
     snprintf(ret_text, PORT_METADATA_MAX + 1, "%.*s", (int)metadata.len,
              metadata.data ? metadata.data : "");
 }
@@ -83,7 +83,7 @@ int64_t sim_count_outputs(const struct sim *sim)
 {
     int64_t count = 0;
     for (int topic = 0; topic < TOPIC_COUNT; topic++)
-        if (topic != TOPIC_BOUNCES)
+        if ((enum topic)topic != sim_input(sim))
             count += sim_count(sim, (enum topic)topic, -1);
     return count;
 }

@@ -57,6 +57,7 @@ const char *sim_strike_text(const struct sim_strike *strike)
 void sim_small_init(struct sim *sim, uint64_t seed)
 {
     struct sim_options options = {.seed = seed,
+                                  .role = sim_role(),
                                   .partitions = 2,
                                   .recipients = 6,
                                   .batch_records_max = 10,

@@ -2,5 +2,18 @@
 #pragma once
 #include "sim.h"
 
+#define SIM_DELAY_MAX_MS (2 * 3600 * 1000LL) /* of the dispatchers */
+
 struct state_options sim_state_options(const struct sim *sim, const char *dir);
 struct worker_options sim_worker_options(struct sim *sim, const char *state_dir);
+
+/* From outside: by the transaction that is open, if any. */
+void sim_put(struct sim *sim, const struct port_message *message, int64_t timestamp_ms);
+
+#define SIM_TIMERS_PARTITIONS_MAX 16
+
+/* sim_timers.c: of dispatchers. */
+void sim_timers_feed(struct sim *sim, int count);
+void sim_timers_watch(struct sim *sim); /* after every step */
+int64_t sim_timers_check(struct sim *sim, bool expect_failure);
+void sim_timers_deinit(struct sim *sim);

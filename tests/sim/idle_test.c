@@ -24,7 +24,7 @@ static void init(struct sim *sim, uint64_t seed, int64_t marker_delay_max_ms)
 static void assert_no_lag(const struct sim *sim)
 {
     for (int32_t p = 0; p < sim->options.partitions; p++)
-        assert_int_equal(memory_committed(sim->cluster, SIM_GROUP, TOPIC_BOUNCES, p, NULL),
+        assert_int_equal(memory_committed(sim->cluster, sim_group(sim), TOPIC_BOUNCES, p, NULL),
                          memory_watermarks(sim->cluster, TOPIC_BOUNCES, p).high);
 }
 

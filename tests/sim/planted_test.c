@@ -115,7 +115,7 @@ static size_t commit_offset_now(struct processor *processor, int32_t partition, 
                                 char ret_text[PORT_METADATA_MAX + 1])
 {
     struct sim_plant *plant = sim_plant_of(processor);
-    memory_commit_set(plant->sim->cluster, SIM_GROUP,
+    memory_commit_set(plant->sim->cluster, sim_group(plant->sim),
                       &(struct port_commit){
                           .topic = TOPIC_BOUNCES, .partition = partition, .offset = input_next});
     return plant->inner->ops->certificate_write(plant->inner, partition, input_next, ret_text);

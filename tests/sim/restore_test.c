@@ -43,8 +43,8 @@ static struct certificates read_certificates(const struct sim *sim)
 static void certify_again(struct sim *sim)
 {
     for (int32_t p = 0; p < PARTITIONS; p++) {
-        int64_t offset = memory_committed(sim->cluster, SIM_GROUP, TOPIC_RECIPIENTS, p, NULL);
-        memory_commit_set(sim->cluster, SIM_GROUP,
+        int64_t offset = memory_committed(sim->cluster, sim_group(sim), TOPIC_RECIPIENTS, p, NULL);
+        memory_commit_set(sim->cluster, sim_group(sim),
                           &(struct port_commit){.topic = TOPIC_RECIPIENTS,
                                                 .partition = p,
                                                 .offset = offset,
@@ -204,7 +204,7 @@ static void a_certificate_that_cannot_be_read_stops_its_partition_only(void **st
         struct sim sim;
         init_and_run(&sim, 4, true);
         sim_kill_all(&sim);
-        memory_commit_set(sim.cluster, SIM_GROUP,
+        memory_commit_set(sim.cluster, sim_group(&sim),
                           &(struct port_commit){.topic = TOPIC_RECIPIENTS,
                                                 .partition = 0,
                                                 .offset = 1,
@@ -230,8 +230,8 @@ static void a_certificate_of_another_state_stops_its_partition_only(void **state
         sim_certificate(&sim, 2, text);
         char *digit = strstr(text, fields[i]) + 3;
         *digit = *digit == '7' ? '8' : '7';
-        int64_t offset = memory_committed(sim.cluster, SIM_GROUP, TOPIC_RECIPIENTS, 2, NULL);
-        memory_commit_set(sim.cluster, SIM_GROUP,
+        int64_t offset = memory_committed(sim.cluster, sim_group(&sim), TOPIC_RECIPIENTS, 2, NULL);
+        memory_commit_set(sim.cluster, sim_group(&sim),
                           &(struct port_commit){.topic = TOPIC_RECIPIENTS,
                                                 .partition = 2,
                                                 .offset = offset,
@@ -323,7 +323,8 @@ static void markers_alone_need_no_certificate(void **state)
         sim_kill_all(&sim);
         assert_int_equal(sim_count(&sim, TOPIC_RECIPIENTS, -1), 0);
         assert_true(memory_watermarks(sim.cluster, TOPIC_RECIPIENTS, 0).high > 0);
-        assert_int_equal(memory_committed(sim.cluster, SIM_GROUP, TOPIC_RECIPIENTS, 0, NULL), -1);
+        assert_int_equal(memory_committed(sim.cluster, sim_group(&sim), TOPIC_RECIPIENTS, 0, NULL),
+                         -1);
         if (i % 2)
             sim_wipe_all(&sim);
         sim.faults.decide = NULL;

@@ -24,7 +24,7 @@ static void init_and_run(struct sim *sim, uint64_t seed, bool clean)
 static void rewind_all(struct sim *sim, int share)
 {
     for (int32_t p = 0; p < sim->options.partitions; p++) {
-        int64_t at = memory_committed(sim->cluster, SIM_GROUP, TOPIC_BOUNCES, p, NULL);
+        int64_t at = memory_committed(sim->cluster, sim_group(sim), TOPIC_BOUNCES, p, NULL);
         sim_set_input_offset(sim, p, at * share / 4);
     }
 }

@@ -45,7 +45,7 @@ static void input_that_was_deleted_unread_stops_its_partition(void **state)
     init_and_run(&sim, 1);
     sim_kill_all(&sim);
     sim_feed(&sim, 300);
-    int64_t committed = memory_committed(sim.cluster, SIM_GROUP, TOPIC_BOUNCES, 1, NULL);
+    int64_t committed = memory_committed(sim.cluster, sim_group(&sim), TOPIC_BOUNCES, 1, NULL);
     memory_topic_truncate(sim.cluster, TOPIC_BOUNCES, 1, committed + 3);
     sim_start_all(&sim);
     assert_only(&sim, 1, E_INPUT_TRUNCATED);
@@ -66,7 +66,7 @@ static void input_deleted_under_a_reader_stops_its_partition(void **state)
     sim_feed(&sim, 900);
     sim_step_all(&sim, 3);
     int64_t end = memory_watermarks(sim.cluster, TOPIC_BOUNCES, 2).high;
-    assert_true(memory_committed(sim.cluster, SIM_GROUP, TOPIC_BOUNCES, 2, NULL) < end - 100);
+    assert_true(memory_committed(sim.cluster, sim_group(&sim), TOPIC_BOUNCES, 2, NULL) < end - 100);
     memory_topic_truncate(sim.cluster, TOPIC_BOUNCES, 2, end - 1);
     assert_only(&sim, 2, E_INPUT_TRUNCATED);
     sim_deinit(&sim);
@@ -145,8 +145,9 @@ static void local_state_makes_up_for_a_changelog_cut_short(void **state)
     init_and_run(&sim, 6);
     sim_kill_all(&sim);
     for (int32_t p = 0; p < 3; p++)
-        memory_topic_truncate(sim.cluster, TOPIC_RECIPIENTS, p,
-                              memory_committed(sim.cluster, SIM_GROUP, TOPIC_RECIPIENTS, p, NULL));
+        memory_topic_truncate(
+            sim.cluster, TOPIC_RECIPIENTS, p,
+            memory_committed(sim.cluster, sim_group(&sim), TOPIC_RECIPIENTS, p, NULL));
     sim_feed(&sim, 100);
     sim_start_all(&sim);
     sim_must_drain(&sim);

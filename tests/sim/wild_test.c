@@ -60,6 +60,7 @@ static struct sim_options random_options(uint64_t seed)
     static const size_t batches[] = {1, 7, 50, 200, 1000};
     static const int64_t delays[] = {0, 100, 500, 5000};
     return (struct sim_options){.seed = seed,
+                                .role = sim_role(),
                                 .partitions = 1 + (int32_t)sim_random(&dice, 6),
                                 .nodes = 1 + (int)sim_random(&dice, SIM_NODES_MAX),
                                 .recipients = recipients[sim_random(&dice, 5)],
@@ -76,11 +77,18 @@ static void rewind_somewhere(struct sim *sim)
 {
     int32_t p = (int32_t)sim_random(sim, (uint64_t)sim->options.partitions);
     sim_kill_all(sim);
-    int64_t at = memory_committed(sim->cluster, SIM_GROUP, TOPIC_BOUNCES, p, NULL);
+    int64_t at = memory_committed(sim->cluster, sim_group(sim), sim_input(sim), p, NULL);
     /* Without a certificate the input's offset is all there is: it must stay. */
-    if (memory_committed(sim->cluster, SIM_GROUP, TOPIC_RECIPIENTS, p, NULL) < 0)
+    if (memory_committed(sim->cluster, sim_group(sim), sim_certified(sim), p, NULL) < 0)
         return;
     sim_set_input_offset(sim, p, at > 0 ? (int64_t)sim_random(sim, (uint64_t)at) - 1 : -1);
+}
+
+static void set_some_clock(struct sim *sim, int node)
+{
+    static const int64_t jumps_ms[] = {0, 5, 1000, 60000, 600000};
+    int64_t jump_ms = jumps_ms[sim_random(sim, 5)];
+    sim_set_clock(sim, node, sim_random(sim, 2) ? jump_ms : -jump_ms);
 }
 
 static void act(struct sim *sim, int node)
@@ -98,12 +106,14 @@ static void act(struct sim *sim, int node)
         sim_wipe(sim, node);
         break;
     case 4:
-        memory_group_rebalance(sim->cluster, SIM_GROUP);
+        memory_group_rebalance(sim->cluster, sim_group(sim));
         break;
     case 5:
         memory_cluster_advance(sim->cluster, (int64_t)sim_random(sim, 60000));
         break;
     case 6:
+        if (sim->options.role == SIM_DISPATCHER)
+            set_some_clock(sim, node);
         memory_topic_compact(sim->cluster, TOPIC_RECIPIENTS,
                              (int32_t)sim_random(sim, (uint64_t)sim->options.partitions),
                              sim_random(sim, 3) == 0);

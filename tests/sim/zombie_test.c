@@ -54,7 +54,7 @@ static void its_transaction_times_out(struct sim *sim, int node)
 static void others_come_and_go(struct sim *sim, int node)
 {
     others_take_over(sim, node);
-    memory_group_rebalance(sim->cluster, SIM_GROUP);
+    memory_group_rebalance(sim->cluster, sim_group(sim));
     sim_step_all(sim, 2);
     sim_kill(sim, node ? 0 : 1);
     memory_cluster_advance(sim->cluster, 1000);
