@@ -45,18 +45,39 @@ static enum rcode send_suppression(struct worker *worker, struct batch *batch, s
     return outbox_send(batch->port, &message, err);
 }
 
+/* A trace goes on: what stands in the headers of the record that caused a command stands in those
+ * of the command, but for our own. */
+static void copy_headers(struct worker *worker, const struct port_record *record,
+                         struct port_message *message)
+{
+    static const struct str ours = STR("rimbalzo-");
+    if (!record->header_count)
+        return;
+    struct port_header *headers =
+        arena_alloc(&worker->arena, (size_t)record->header_count * sizeof(*headers));
+    for (int i = 0; i < record->header_count; i++) {
+        struct str name = record->headers[i].name;
+        if (name.len < ours.len || memcmp(name.data, ours.data, ours.len) != 0)
+            headers[message->header_count++] = record->headers[i];
+    }
+    message->headers = headers;
+}
+
 static enum rcode send_command(struct worker *worker, struct batch *batch, struct str key,
-                               const struct retry_command *command, struct err *err)
+                               const struct port_record *cause, const struct retry_command *command,
+                               struct err *err)
 {
     buf_clear(&worker->value);
     codec_encode_command(worker->codec, command, &worker->value);
     count_one(&worker->stats.commands[command->action]);
     struct port_message message = output_message(worker, TOPIC_DELAYED, key);
+    copy_headers(worker, cause, &message);
     return outbox_send(batch->port, &message, err);
 }
 
 static enum rcode send_effects(struct worker *worker, struct batch *batch, struct str key,
-                               const struct effects *effects, struct err *err)
+                               const struct port_record *cause, const struct effects *effects,
+                               struct err *err)
 {
     enum rcode rc = OK;
     for (int i = 0; rc == OK && i < effects->notice_count; i++)
@@ -64,7 +85,7 @@ static enum rcode send_effects(struct worker *worker, struct batch *batch, struc
     for (int i = 0; rc == OK && i < effects->suppression_count; i++)
         rc = send_suppression(worker, batch, key, &effects->suppressions[i], err);
     for (int i = 0; rc == OK && i < effects->command_count; i++)
-        rc = send_command(worker, batch, key, &effects->commands[i], err);
+        rc = send_command(worker, batch, key, cause, &effects->commands[i], err);
     return rc;
 }
 
@@ -139,7 +160,7 @@ static enum rcode fold_recipient(struct worker *worker, struct batch *batch,
         recipient_step(worker->options.policies, now, &work->event, work->stream_time_ms, after,
                        &effects);
         count_one(&worker->stats.outcomes[effects.outcome]);
-        rc = send_effects(worker, batch, key, &effects, err);
+        rc = send_effects(worker, batch, key, work->record, &effects, err);
         if (rc != OK)
             return rc;
         if (effects.change == STATE_UNCHANGED)

@@ -241,7 +241,7 @@ static enum rcode prepare_record(struct worker *worker, struct batch *batch, str
         return send_rerouted(worker, batch, record, key, partition, err);
 
     struct work *work = &worker->works[worker->work_count++];
-    *work = (struct work){.slot = slot};
+    *work = (struct work){.slot = slot, .record = record};
     work->event.who = who;
     work->event.partition = record->partition;
     work->event.offset = record->offset;

@@ -14,6 +14,7 @@ struct worker_slot {
 /* One event of the batch, ready for the fold. */
 struct work {
     struct event event;
+    const struct port_record *record; /* of its headers, which its commands carry on */
     int64_t stream_time_ms;
     struct slot *slot;
 };

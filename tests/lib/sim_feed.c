@@ -30,12 +30,18 @@ static void produce(struct sim *sim, const struct input_record *record, int32_t 
             key_text, identity_key((struct identity){record->tenant, {canonical, len}}, key_text)};
     if (partition < 0)
         partition = hash_partition(key, sim->options.partitions);
-    sim_put(
-        sim,
-        &(struct port_message){
-            .topic = TOPIC_BOUNCES, .partition = partition, .key = key, .value = buf_view(&value)},
-        /* now and then the broker's clock lags so far that the event's time is not believed */
-        sim->event_time_ms - (sim_random(sim, 50) ? 0 : 600000));
+    static const struct port_header headers[] = {{STR("traceparent"), STR("00-1-2-01")},
+                                                 {STR("rimbalzo-rerouted"), STR("no numbers")},
+                                                 {STR("baggage"), STR_NULL}};
+    sim_put(sim,
+            &(struct port_message){.topic = TOPIC_BOUNCES,
+                                   .partition = partition,
+                                   .key = key,
+                                   .value = buf_view(&value),
+                                   .headers = headers,
+                                   .header_count = (int)(sim->produced % 4)},
+            /* now and then the broker's clock lags so far that the event's time is not believed */
+            sim->event_time_ms - (sim_random(sim, 50) ? 0 : 600000));
     buf_deinit(&value);
 }
 

@@ -219,6 +219,14 @@ static int64_t fold_partition(struct sim *sim, struct recorder *recorder, struct
 
 /* --- comparing --- */
 
+/* A record of the input that a worker sent on: its last header says so. */
+static bool is_rerouted(const struct port_record *record)
+{
+    const struct port_header *last = &record->headers[record->header_count - 1];
+    return record->header_count > 0 && str_equal(last->name, STR("rimbalzo-rerouted")) &&
+           memchr(last->value.data, ':', last->value.len);
+}
+
 static void read_outputs(struct sim *sim, int32_t without, struct lines *lines,
                          struct states *states)
 {
@@ -233,8 +241,7 @@ static void read_outputs(struct sim *sim, int32_t without, struct lines *lines,
                     put_state(states, p, record.key, record.value);
                     continue;
                 }
-                bool rerouted = record.header_count > 0;
-                if (topic == TOPIC_BOUNCES && !rerouted)
+                if (topic == TOPIC_BOUNCES && !is_rerouted(&record))
                     continue; /* fed from outside */
                 buf_clear(&line);
                 describe(&line, sim->codec, (enum topic)topic, p, record.key, record.value,
