@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
@@ -73,11 +74,33 @@ static long file_mib(const char *dir)
     return size;
 }
 
-static void report(const char *what, int64_t count, int64_t began_us, const char *dir)
+struct spent {
+    int64_t wall_us, cpu_us;
+};
+
+static struct spent spent_now(void)
 {
-    double seconds = (double)(clock_monotonic_us() - began_us) / 1e6;
-    printf("%-28s %10" PRId64 " in %7.2f s %10.0f /s, anonymous %ld MiB, file %ld MiB\n", what,
-           count, seconds, (double)count / seconds, status_kib("RssAnon:") >> 10, file_mib(dir));
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (struct spent){clock_monotonic_us(),
+                          (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000LL +
+                              usage.ru_utime.tv_usec + usage.ru_stime.tv_usec};
+}
+
+static void add_since(struct spent *total, struct spent start)
+{
+    struct spent now = spent_now();
+    total->wall_us += now.wall_us - start.wall_us;
+    total->cpu_us += now.cpu_us - start.cpu_us;
+}
+
+static void report(const char *what, int64_t count, const struct spent *spent, const char *dir)
+{
+    double wall = (double)spent->wall_us / 1e6, cpu = (double)spent->cpu_us / 1e6;
+    printf("%-9s %9" PRId64 " in %6.2f s %8.0f /s, %6.2f CPU s %8.0f /s, anonymous %ld MiB, file "
+           "%ld MiB\n",
+           what, count, wall, (double)count / wall, cpu, (double)count / cpu,
+           status_kib("RssAnon:") >> 10, file_mib(dir));
     fflush(stdout);
 }
 
@@ -168,31 +191,29 @@ int main(int argc, char **argv)
     struct port_record *records = mem_alloc(size * sizeof(*records));
     arena_init(&arena);
 
-    int64_t began = clock_monotonic_us(), spent = 0;
-    for (int64_t done = 0; done < count;) {
+    struct spent spent = {0};
+    int64_t part = count / 4 ? count / 4 : 1;
+    for (int64_t done = 0; done < count; sink.now_ms += 100) {
         size_t n = (size_t)(count - done) < size ? (size_t)(count - done) : size;
         arena_reset(&arena, SIZE_MAX);
         for (size_t i = 0; i < n; i++)
             make_record(codec, done + (int64_t)i, sink.now_ms, &arena, &records[i]);
-        int64_t start = clock_monotonic_us();
+        struct spent start = spent_now();
         run_batch(dispatcher, &sink, records, n, done + (int64_t)n);
-        spent += clock_monotonic_us() - start;
+        add_since(&spent, start);
+        bool told = done / part != (done + (int64_t)n) / part;
         done += (int64_t)n;
-        sink.now_ms += 100;
-        if (done == (int64_t)n || done / (count / 4) != (done - (int64_t)n) / (count / 4))
-            report("taken in", done, clock_monotonic_us() - spent, dir);
+        if (told)
+            report("taken in", done, &spent, dir);
     }
-    (void)began;
-
     sink.now_ms = START_MS + 400 * 24 * HOUR_MS;
-    began = clock_monotonic_us();
-    int64_t quarter = 0;
-    while (sink.sent < count) {
+    spent = (struct spent){0};
+    for (int64_t done = 0; done < count; done = sink.sent) {
+        struct spent start = spent_now();
         run_batch(dispatcher, &sink, NULL, 0, count);
-        if (sink.sent * 4 / count != quarter) {
-            quarter = sink.sent * 4 / count;
-            report("let go", sink.sent, began, dir);
-        }
+        add_since(&spent, start);
+        if (done / part != sink.sent / part)
+            report("let go", sink.sent, &spent, dir);
     }
     dispatcher_free(dispatcher);
     codec_free(codec);
