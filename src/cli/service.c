@@ -133,8 +133,7 @@ static enum rcode open_dispatcher(struct service_thread *thread, struct err *err
     const struct config *config = shared->settings->config;
     struct dispatcher_options options = {.codec = {.schemas_dir = config->schemas.dir},
                                          .state = state_of(shared),
-                                         .delay_ms_max = config->dispatcher.delay_max_ms,
-                                         .release_max = (size_t)config->worker.batch_records_max};
+                                         .delay_ms_max = config->dispatcher.delay_max_ms};
     memcpy(options.topic_names, shared->deployment.topics, sizeof(options.topic_names));
     memcpy(options.partition_counts, shared->facts.partition_counts,
            sizeof(options.partition_counts));

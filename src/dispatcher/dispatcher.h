@@ -35,7 +35,6 @@ struct dispatcher_options {
     struct codec_options codec;
     struct state_options state;
     int64_t delay_ms_max; /* a command due later than so much after its record: dead letter */
-    size_t release_max;   /* commands that one transaction lets leave */
     const char *topic_names[TOPIC_COUNT];
     int32_t partition_counts[TOPIC_COUNT]; /* as checked at start */
 };

@@ -5,6 +5,7 @@
 
 #define CHUNK 1024                            /* timers of one partition at a time */
 #define RELEASE_OCTETS_MAX ((size_t)64 << 20) /* of one transaction's records */
+#define PASSED_MAX 16384 /* timers taken out in one transaction while restoring */
 #define NULL_LEN UINT32_MAX
 
 /* --- headers --- */
@@ -156,7 +157,7 @@ static enum rcode release_chunk(struct dispatcher *dispatcher, struct port *port
 enum rcode release_due(struct dispatcher *dispatcher, struct batch *batch, int64_t now_ms,
                        struct err *err)
 {
-    size_t left = dispatcher->options.release_max, octets = 0;
+    size_t left = batch->max, octets = 0;
     bool more = true;
     while (more && left && octets < RELEASE_OCTETS_MAX) {
         more = false;
@@ -182,7 +183,7 @@ enum rcode release_passed(struct dispatcher *dispatcher, struct dispatcher_slot 
     int64_t farthest_ms = slot->frontier.steps[0].reached.due_ms;
     size_t count = CHUNK, passed = 0;
     enum rcode rc = OK;
-    while (rc == OK && count == CHUNK && passed < dispatcher->options.release_max) {
+    while (rc == OK && count == CHUNK && passed < PASSED_MAX) {
         rc = timers_due(store, after, farthest_ms, CHUNK, places, &count, err);
         if (rc == OK && count)
             after = places[count - 1];

@@ -154,6 +154,7 @@ struct engine *engine_new(const struct engine_options *options)
     engine->options = *options;
     engine->port = options->port;
     engine->processor = options->processor;
+    engine->batch_max = options->batch_records_max;
     engine->records = mem_alloc(options->batch_records_max * sizeof(struct port_record));
     engine->restore_records = mem_alloc(RESTORE_CHUNK * sizeof(struct port_record));
     engine->port->listener = (struct port_listener){engine, on_assigned, on_revoked};
@@ -302,7 +303,7 @@ static enum rcode collect(struct engine *engine, struct err *err)
     if (wake < left)
         left = wake;
     do {
-        size_t room = options->batch_records_max - engine->record_count, got = 0;
+        size_t room = engine->batch_max - engine->record_count, got = 0;
         int32_t id = -1;
         size_t before = engine->record_count;
         enum rcode rc = engine->port->ops->poll(
@@ -320,7 +321,7 @@ static enum rcode collect(struct engine *engine, struct err *err)
         wake = until_wake(engine);
         if (wake < left)
             left = wake;
-    } while (left > 0 && engine->record_count < options->batch_records_max &&
+    } while (left > 0 && engine->record_count < engine->batch_max &&
              engine->record_bytes < options->batch_bytes_max);
     return OK;
 }

@@ -19,6 +19,7 @@ struct engine {
     char (*commit_texts)[PORT_METADATA_MAX + 1];
     int32_t *batch_partitions;    /* scratch */
     int64_t transaction_began_ms; /* monotonic: the last one */
+    size_t batch_max; /* records of the next batch: batch_records_max, or less for a slow broker */
     bool producer_ready;
     bool assign_dirty;  /* the set of RUNNING partitions or a position has changed */
     bool restore_dirty; /* the set of partitions being read has changed */

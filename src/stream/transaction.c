@@ -22,6 +22,11 @@
  * outcome counts as unknown. */
 #define STEP_MS_MAX 120000
 #define STEP_MS_MAX_STOPPING 5000
+/* A broker aborts a transaction that lasts longer than kafka.transaction.timeout.ms. One that takes
+ * little (quotas, overload) must not be given so much at once that none can ever end. */
+#define SLOW_MS 5000
+#define FAST_MS 1000
+#define BATCH_MIN 64
 
 typedef enum rcode port_step(struct port *port, struct err *err);
 
@@ -235,11 +240,23 @@ static enum rcode transaction_failed(struct engine *engine, enum rcode rc, struc
     return count_rebuild(engine, err);
 }
 
+/* After a transaction: how many records the next one may have. */
+static void adapt_batch(struct engine *engine, bool committed)
+{
+    int64_t lasted_ms = engine_now(engine) - engine->transaction_began_ms;
+    size_t max = engine->options.batch_records_max;
+    if (lasted_ms > SLOW_MS && engine->batch_max > BATCH_MIN)
+        engine->batch_max /= 2;
+    else if (committed && lasted_ms < FAST_MS && engine->batch_max < max)
+        engine->batch_max = engine->batch_max > max / 2 ? max : engine->batch_max * 2;
+}
+
 enum rcode transaction_run(struct engine *engine, struct err *err)
 {
     struct batch batch = {.port = engine->port,
                           .records = engine->records,
                           .count = engine->record_count,
+                          .max = engine->batch_max,
                           .partitions = engine->batch_partitions,
                           .failed_partition = -1};
     for (int i = 0; i < engine->partition_count; i++)
@@ -247,6 +264,7 @@ enum rcode transaction_run(struct engine *engine, struct err *err)
             engine->batch_partitions[batch.partition_count++] = engine->partitions[i].id;
     engine->transaction_began_ms = engine_now(engine);
     enum rcode rc = commit_log(engine, &batch, err);
+    adapt_batch(engine, rc == OK);
     if (rc != OK)
         return transaction_failed(engine, rc, &batch, err);
     commit_stores(engine);

@@ -106,7 +106,7 @@ static void report(const char *what, int64_t count, const struct spent *spent, c
 
 /* One transaction: again with more room while the store's map is full. */
 static void run_batch(struct processor *dispatcher, struct sink *sink,
-                      const struct port_record *records, size_t count, int64_t next)
+                      const struct port_record *records, size_t count, size_t max, int64_t next)
 {
     const int32_t partition = 0;
     char text[PORT_METADATA_MAX + 1];
@@ -115,6 +115,7 @@ static void run_batch(struct processor *dispatcher, struct sink *sink,
         struct batch batch = {.port = &sink->port,
                               .records = records,
                               .count = count,
+                              .max = max,
                               .partitions = &partition,
                               .partition_count = 1};
         enum rcode rc = dispatcher->ops->process(dispatcher, &batch, &err);
@@ -178,8 +179,7 @@ int main(int argc, char **argv)
     tmpdir_make(dir);
     struct dispatcher_options options = {
         .state = {.dir = dir, .app = "bench", .cluster_id = "none", .map_size_initial = 64 << 20},
-        .delay_ms_max = 400 * 24 * HOUR_MS,
-        .release_max = size};
+        .delay_ms_max = 400 * 24 * HOUR_MS};
     for (int i = 0; i < TOPIC_COUNT; i++) {
         options.topic_names[i] = "delayed";
         options.partition_counts[i] = 1;
@@ -199,7 +199,7 @@ int main(int argc, char **argv)
         for (size_t i = 0; i < n; i++)
             make_record(codec, done + (int64_t)i, sink.now_ms, &arena, &records[i]);
         struct spent start = spent_now();
-        run_batch(dispatcher, &sink, records, n, done + (int64_t)n);
+        run_batch(dispatcher, &sink, records, n, size, done + (int64_t)n);
         add_since(&spent, start);
         bool told = done / part != (done + (int64_t)n) / part;
         done += (int64_t)n;
@@ -210,7 +210,7 @@ int main(int argc, char **argv)
     spent = (struct spent){0};
     for (int64_t done = 0; done < count; done = sink.sent) {
         struct spent start = spent_now();
-        run_batch(dispatcher, &sink, NULL, 0, count);
+        run_batch(dispatcher, &sink, NULL, 0, size, count);
         add_since(&spent, start);
         if (done / part != sink.sent / part)
             report("let go", sink.sent, &spent, dir);

@@ -141,8 +141,7 @@ struct worker_options sim_worker_options(struct sim *sim, const char *state_dir)
 static struct dispatcher_options dispatcher_options(struct sim *sim, const char *state_dir)
 {
     struct dispatcher_options options = {.state = sim_state_options(sim, state_dir),
-                                         .delay_ms_max = SIM_DELAY_MAX_MS,
-                                         .release_max = sim->options.batch_records_max};
+                                         .delay_ms_max = SIM_DELAY_MAX_MS};
 #define X(constant, key, name) options.topic_names[constant] = name;
     TOPICS(X)
 #undef X
