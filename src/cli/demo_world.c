@@ -105,7 +105,7 @@ static enum rcode open_port(struct demo_engine *self, struct err *err)
                                          .certificate = TOPIC_RECIPIENTS,
                                          .group = GROUP,
                                          .transactional_id = GROUP "-0"};
-    memcpy(options.topics, demo_topics, sizeof(options.topics));
+    memcpy(options.topics, demo_topics, sizeof(demo_topics));
     return kafka_port_new(&options, &self->port, err);
 }
 

@@ -97,7 +97,7 @@ static enum rcode open_port(struct service_thread *thread, struct err *err)
                                          .group = group,
                                          .instance = instance,
                                          .transactional_id = transactional_id};
-    memcpy(options.topics, deployment->topics, sizeof(options.topics));
+    memcpy(options.topics, deployment->topics, sizeof(deployment->topics));
     return kafka_port_new(&options, &thread->port, err);
 }
 

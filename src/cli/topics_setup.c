@@ -20,7 +20,7 @@ struct topics_options topics_setup(const struct config *config, const struct dep
         .delay_longest_ms = longest(&config->transient.delays, config->dispatcher.delay_max_ms),
         .recipient_retention_ms = config->recipient.retention_ms,
     };
-    memcpy(options.topics, deployment->topics, sizeof(options.topics));
+    memcpy(options.topics, deployment->topics, sizeof(deployment->topics));
     for (int i = 0; i < config->policy_count; i++)
         options.delay_longest_ms = longest(&config->policies[i].delays, options.delay_longest_ms);
     return options;

@@ -137,7 +137,7 @@ static void port_free(struct port *port)
         mem_free((char *)(uintptr_t)self->properties[i].value);
     }
     mem_free(self->properties);
-    for (int i = 0; i < TOPIC_COUNT; i++)
+    for (int i = 0; i < TOPIC_SLOTS; i++)
         mem_free(self->topics[i]);
     mem_free(self->group);
     mem_free(self->instance);
@@ -186,8 +186,8 @@ enum rcode kafka_port_new(const struct kafka_port_options *options, struct port 
         self->properties[i].value = mem_strdup(options->properties.items[i].value);
     }
     self->property_count = count;
-    for (int i = 0; i < TOPIC_COUNT; i++)
-        self->topics[i] = mem_strdup(options->topics[i]);
+    for (int i = 0; i < TOPIC_SLOTS; i++)
+        self->topics[i] = options->topics[i] ? mem_strdup(options->topics[i]) : NULL;
     self->group = mem_strdup(options->group);
     self->instance = options->instance ? mem_strdup(options->instance) : NULL;
     self->transactional_id = mem_strdup(options->transactional_id);

@@ -10,7 +10,7 @@
 /* Everything is copied. */
 struct kafka_port_options {
     struct kafka_properties properties; /* `kafka.*` of the configuration */
-    const char *topics[TOPIC_COUNT];    /* names */
+    const char *topics[TOPIC_SLOTS];    /* names; of TOPIC_SOURCE only where it is the input */
     enum topic input;                   /* what the consumer reads */
     enum topic certificate;             /* see struct port */
     const char *group;                  /* group.id */

@@ -33,10 +33,10 @@ struct member {
 /* The transactional producer of the moment. */
 struct producer {
     struct client *client; /* NULL: closed */
-    rd_kafka_topic_t *topics[TOPIC_COUNT];
+    rd_kafka_topic_t *topics[TOPIC_SLOTS];
     uint64_t sent;
     uint64_t reported;
-    struct offsets next[TOPIC_COUNT]; /* one beyond the greatest offset of this transaction */
+    struct offsets next[TOPIC_SLOTS]; /* one beyond the greatest offset of this transaction */
     bool failed; /* a record of this transaction was not written, or where is not known */
     struct err failure;
     size_t failure_size; /* key and value octets of the record the text tells of */
@@ -46,7 +46,7 @@ struct kafka_port {
     struct port port; /* first */
     struct kafka_property *properties;
     int property_count;
-    char *topics[TOPIC_COUNT];
+    char *topics[TOPIC_SLOTS];
     char *group;
     char *instance;
     char *transactional_id;

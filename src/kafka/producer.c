@@ -178,7 +178,7 @@ void producer_close(struct port *port)
 
 void producer_deinit(struct producer *producer)
 {
-    for (int i = 0; i < TOPIC_COUNT; i++)
+    for (int i = 0; i < TOPIC_SLOTS; i++)
         offsets_deinit(&producer->next[i]);
 }
 
@@ -199,7 +199,7 @@ enum rcode producer_begin(struct port *port, struct err *err)
                                 E_LOG_FATAL, "beginning a transaction");
     if (rc != OK)
         return rc;
-    for (int i = 0; i < TOPIC_COUNT; i++)
+    for (int i = 0; i < TOPIC_SLOTS; i++)
         offsets_clear(&producer->next[i]);
     producer->sent = producer->reported = 0;
     producer->failed = false;

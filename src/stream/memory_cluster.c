@@ -42,7 +42,7 @@ void memory_cluster_free(struct memory_cluster *cluster)
         cluster->ports->port.ops->free(&cluster->ports->port);
     memory_coordinators_free(cluster);
     memory_groups_free(cluster);
-    for (int topic = 0; topic < TOPIC_COUNT; topic++)
+    for (int topic = 0; topic < TOPIC_SLOTS; topic++)
         topic_deinit(&cluster->topics[topic]);
     mem_free(cluster->outcomes);
     mem_free(cluster->id);

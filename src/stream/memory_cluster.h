@@ -122,8 +122,8 @@ struct memory_group {
     struct memory_member *members; /* in the order of the assignor */
     int member_count;
     int member_cap;
-    struct memory_offset *offsets[TOPIC_COUNT];
-    int32_t offset_counts[TOPIC_COUNT];
+    struct memory_offset *offsets[TOPIC_SLOTS];
+    int32_t offset_counts[TOPIC_SLOTS];
 };
 
 struct memory_cluster {
@@ -131,7 +131,7 @@ struct memory_cluster {
     char *id;
     uint64_t random;
     int64_t now_ms;
-    struct memory_topic topics[TOPIC_COUNT];
+    struct memory_topic topics[TOPIC_SLOTS];
     struct memory_coordinator *coordinators; /* in the order of their making */
     struct memory_group *groups;
     struct memory_port *ports;

@@ -37,7 +37,7 @@ void memory_groups_free(struct memory_cluster *cluster)
         cluster->groups = group->next;
         for (int i = 0; i < group->member_count; i++)
             mem_free(group->members[i].instance_id);
-        for (int topic = 0; topic < TOPIC_COUNT; topic++) {
+        for (int topic = 0; topic < TOPIC_SLOTS; topic++) {
             for (int32_t p = 0; p < group->offset_counts[topic]; p++)
                 mem_free(group->offsets[topic][p].metadata);
             mem_free(group->offsets[topic]);

@@ -99,4 +99,7 @@ struct processor {
     /* There is no changelog, the input itself is read again to restore: offsets that somebody moved
      * ahead cannot be obeyed, for the records between are a part of the state. */
     bool input_is_changelog;
+    /* There is no state: nothing to restore or prove, no certificate, the input's committed offset
+     * is all. Of the operations only process and abort are called. */
+    bool stateless;
 };

@@ -190,10 +190,14 @@ static enum rcode locate(struct engine *engine, struct partition *partition, str
     enum rcode rc = port->ops->committed(port, &committed, 1, err);
     if (rc != OK)
         return rc;
+    partition->committed_input = committed.input_offset;
+    if (engine->processor->stateless) {
+        partition->stage = RESTORE_PROVE;
+        return OK;
+    }
     rc = open_local(engine, partition, err);
     if (rc != OK)
         return rc;
-    partition->committed_input = committed.input_offset;
     partition->has_certificate = committed.certificate_offset >= 0;
     partition->restore_count = 0;
     partition->range = (struct restore_range){.topic = port->certificate, .from = -1, .to = -1};

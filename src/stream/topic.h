@@ -15,3 +15,8 @@
 #define X(constant, key, name) constant,
 enum topic { TOPICS(X) TOPIC_COUNT };
 #undef X
+
+/* A foreign topic that a job reads (rimbalzo ingest): a port knows it beside those of the pipeline.
+ */
+#define TOPIC_SOURCE ((enum topic)TOPIC_COUNT)
+#define TOPIC_SLOTS (TOPIC_COUNT + 1)

@@ -79,16 +79,19 @@ static enum rcode send_offsets(struct engine *engine, struct err *err)
         struct partition *partition = &engine->partitions[i];
         if (!partition->touched && !partition->certify)
             continue;
+        /* A transaction without offsets would not be fenced. */
+        assert(partition->batch_next >= 0);
+        engine->commits[count++] = (struct port_commit){
+            .topic = port->input, .partition = partition->id, .offset = partition->batch_next};
+        if (engine->processor->stateless)
+            continue;
         int64_t sent = port->ops->sent_next(port, port->certificate, partition->id);
         if (sent >= 0)
             partition->log_next = sent;
         char *text = engine->commit_texts[i];
         size_t len = engine->processor->ops->certificate_write(engine->processor, partition->id,
                                                                partition->batch_next, text);
-        /* A transaction without offsets would not be fenced. */
-        assert(partition->batch_next >= 0 && partition->log_next >= 0);
-        engine->commits[count++] = (struct port_commit){
-            .topic = port->input, .partition = partition->id, .offset = partition->batch_next};
+        assert(partition->log_next >= 0);
         engine->commits[count++] = (struct port_commit){.topic = port->certificate,
                                                         .partition = partition->id,
                                                         .offset = partition->log_next,
@@ -144,8 +147,10 @@ static void commit_stores(struct engine *engine)
         partition->touched = false;
         partition->certify = false;
         partition->certified_at_ms = now;
-        enum rcode rc = engine->processor->ops->commit(
-            engine->processor, partition->id, partition->input_next, partition->log_next, &err);
+        enum rcode rc = OK;
+        if (!engine->processor->stateless)
+            rc = engine->processor->ops->commit(engine->processor, partition->id,
+                                                partition->input_next, partition->log_next, &err);
         if (rc != OK) {
             log_error(rcode_name(rc), err.text, LOG_I("thread", engine->options.thread),
                       LOG_I("partition", partition->id));

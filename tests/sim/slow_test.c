@@ -1,6 +1,6 @@
 /*
- * A broker that takes little: what a transaction writes needs so long that a full batch outlasts the
- * transaction's timeout. Batches must shrink until transactions end, and grow again afterwards.
+ * A broker that takes little: what a transaction writes needs so long that a full batch outlasts
+ * the transaction's timeout. Batches must shrink until transactions end, and grow again afterwards.
  */
 #include <setjmp.h>
 #include <stdarg.h>
