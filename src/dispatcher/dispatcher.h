@@ -18,7 +18,9 @@
  * of the same id before it (a duplicate or not), no CANCEL or RELEASE between, due later than the
  * log time now. What has left is remembered until log time has reached its due time, and until the
  * frontier has passed all that are duplicates because of it, so that a restore finds it. r is the
- * lowest offset of what is pending or remembered.
+ * lowest offset of what is pending or remembered. A SCHEDULE that is no duplicate takes the place
+ * of one of the same id that is due and, the dispatcher being late, has not left: an id is pending
+ * once.
  *
  * A transaction first takes in all its records and then lets leave what is due, so that a command
  * and its CANCEL in one transaction send nothing (unless a RELEASE came between). What leaves keeps
@@ -43,6 +45,7 @@ struct dispatcher_options {
 #define COMMAND_OUTCOMES(X)                                                                        \
     X(COMMAND_SCHEDULED, "scheduled") /* waits, or leaves at once */                               \
     X(COMMAND_DUPLICATE, "duplicate") /* SCHEDULE of an id that is pending already */              \
+    X(COMMAND_REPLACED, "replaced")   /* late, and gave way to a SCHEDULE of the same id */        \
     X(COMMAND_CANCELLED, "cancelled") /* dropped by a CANCEL */                                    \
     X(COMMAND_FREED, "freed")         /* left because of a RELEASE */                              \
     X(COMMAND_RELEASED, "released")   /* left because its time came */                             \

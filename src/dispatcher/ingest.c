@@ -269,6 +269,18 @@ static enum rcode fold_duplicate(struct group *group, struct job *job, struct ti
     return OK;
 }
 
+/* What is known of the id is due: it has left, or is late and gives way. */
+static enum rcode replace(struct group *group, bool live, const struct job *job, struct err *err)
+{
+    group->leaves = false;
+    group->found = 0;
+    enum rcode rc =
+        timers_unclaim(job->slot->slot.store, job->timer.who, &job->timer.id, take_out, group, err);
+    if (rc == OK && live)
+        count_many(&group->dispatcher->stats.commands[COMMAND_REPLACED], (long long)group->found);
+    return rc;
+}
+
 static enum rcode fold_schedule(struct group *group, bool live, struct job *job, struct err *err)
 {
     struct dispatcher *dispatcher = group->dispatcher;
@@ -277,7 +289,12 @@ static enum rcode fold_schedule(struct group *group, bool live, struct job *job,
     enum rcode rc = timers_find(store, job->timer.who, &job->timer.id, &last, err);
     if (rc != OK)
         return rc;
-    bool duplicate = last.due_ms > job->time_ms;
+    bool known = timer_place_compare(last, TIMER_PLACE_FIRST) > 0;
+    bool duplicate = known && last.due_ms > job->time_ms;
+    if (known && !duplicate)
+        rc = replace(group, live, job, err);
+    if (rc != OK)
+        return rc;
     if (live)
         count_many(&dispatcher->stats.commands[duplicate ? COMMAND_DUPLICATE : COMMAND_SCHEDULED],
                    1);
@@ -318,7 +335,8 @@ static enum rcode fold_end(struct group *group, bool live, const struct job *job
     group->found = cancel ? hold_back(group) : 0;
     for (size_t i = group->first_departure; i < dispatcher->departure_count; i++)
         dispatcher->departures[i].freed = true; /* by this RELEASE, or by one before */
-    enum rcode rc = timers_unclaim(job->slot->slot.store, job->timer.who, take_out, group, err);
+    enum rcode rc =
+        timers_unclaim(job->slot->slot.store, job->timer.who, NULL, take_out, group, err);
     if (rc != OK || !live)
         return rc;
     if (!group->found)

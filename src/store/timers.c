@@ -83,8 +83,8 @@ enum rcode timers_claim(struct store *store, const struct timer *timer, struct e
     return mdb_rc ? failure(store, mdb_rc, "cannot write a recipient's timer", err) : OK;
 }
 
-enum rcode timers_unclaim(struct store *store, struct identity who, timers_visit *visit,
-                          void *context, struct err *err)
+enum rcode timers_unclaim(struct store *store, struct identity who, const struct timer_id *id,
+                          timers_visit *visit, void *context, struct err *err)
 {
     MDB_cursor *cursor = store->cursors[RECIPIENTS];
     unsigned char prefix[CLAIM_KEY_MAX];
@@ -92,6 +92,10 @@ enum rcode timers_unclaim(struct store *store, struct identity who, timers_visit
     enum rcode rc = prefix_of(store, who, prefix, &len, err);
     if (rc != OK)
         return rc;
+    if (id) {
+        memcpy(prefix + len, id->octets, TIMER_ID_SIZE);
+        len += TIMER_ID_SIZE;
+    }
     MDB_val key = {len, prefix}, data;
     int mdb_rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
     while (!mdb_rc && has_prefix(key, prefix, len)) {

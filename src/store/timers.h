@@ -72,11 +72,12 @@ enum rcode timers_claim(struct store *store, const struct timer *timer,
 /* Stores a claimed timer. Offsets ascend, and are above all that are stored: E_STORE_CORRUPT. */
 enum rcode timers_put(struct store *store, const struct timer *timer, struct err *err) WARN_UNUSED;
 
-/* Takes everything of a recipient out of `recipients` and tells what it was; timers_drop must
- * follow for what was put before. The callback must not use the store. */
+/* Takes everything of a recipient, or (`id` not NULL) of one id of his, out of `recipients` and
+ * tells what it was; timers_drop must follow for what was put before. The callback must not use the
+ * store. */
 typedef void timers_visit(void *context, struct timer_place place, enum timer_state state);
-enum rcode timers_unclaim(struct store *store, struct identity who, timers_visit *visit,
-                          void *context, struct err *err) WARN_UNUSED;
+enum rcode timers_unclaim(struct store *store, struct identity who, const struct timer_id *id,
+                          timers_visit *visit, void *context, struct err *err) WARN_UNUSED;
 
 /* Removes a timer that is in `recipients` no more. Fast in the order of offsets. */
 enum rcode timers_drop(struct store *store, int64_t offset, struct err *err) WARN_UNUSED;

@@ -7,11 +7,11 @@
  *
  * The oracle reads the delayed topic alone and decides which commands are accepted, by a rule of
  * its own making out of README and semantics: an id scheduled before, not ended since and due later
- * than the log's time makes a duplicate. Then everything a read_committed reader finds in the due
- * topic must be an accepted command, octet for octet, none twice, none before its time unless it
- * was released, none sent after the CANCEL of its recipient had been taken in; and every accepted
- * command that was not cancelled must be there. The dead letters are those that nobody can use,
- * each once.
+ * than the log's time makes a duplicate; one that is due and not sent may give way to the next of
+ * its id. Then everything a read_committed reader finds in the due topic must be an accepted
+ * command, octet for octet, none twice, none before its time unless it was released, none sent
+ * after the CANCEL of its recipient had been taken in; and every accepted command that was not
+ * cancelled must be there. The dead letters are those that nobody can use, each once.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -184,7 +184,8 @@ static int64_t taken_in_before(const struct sim *sim, int32_t partition, int64_t
 struct accepted {
     struct port_record record;
     struct retry_command command;
-    int64_t cancelled_at, freed_at; /* offsets; -1: not */
+    int64_t freed_at;  /* offset of the RELEASE; -1: none */
+    int64_t void_from; /* of the CANCEL, or of the SCHEDULE that took its place; -1: none */
     bool duplicate;
     bool sent;
 };
@@ -200,24 +201,36 @@ static bool same_recipient(const struct retry_command *a, const struct retry_com
     return str_equal(a->who.tenant, b->who.tenant) && str_equal(a->who.recipient, b->who.recipient);
 }
 
+/* Nothing has ended it yet, as far as the log goes. */
+static bool is_open(const struct accepted *item)
+{
+    return item->freed_at < 0 && item->void_from < 0;
+}
+
+static bool same_id(const struct retry_command *a, const struct retry_command *b)
+{
+    return memcmp(a->command_id.text, b->command_id.text, UUID_TEXT_SIZE) == 0;
+}
+
 static void fold_command(struct folded *folded, const struct port_record *record,
                          const struct retry_command *command, int64_t log_time_ms)
 {
     bool duplicate = false;
     for (size_t i = 0; i < folded->count; i++) {
         struct accepted *before = &folded->items[i];
-        if (before->cancelled_at >= 0 || before->freed_at >= 0 ||
-            !same_recipient(&before->command, command))
+        if (!is_open(before) || !same_recipient(&before->command, command))
             continue;
         if (command->action == COMMAND_CANCEL)
-            before->cancelled_at = record->offset;
+            before->void_from = record->offset;
         else if (command->action == COMMAND_RELEASE)
             before->freed_at = record->offset;
-        else if (memcmp(before->command.command_id.text, command->command_id.text,
-                        UUID_TEXT_SIZE) == 0 &&
-                 before->command.due_at_ms > log_time_ms)
+        else if (same_id(&before->command, command) && before->command.due_at_ms > log_time_ms)
             duplicate = true;
     }
+    for (size_t i = 0; command->action == COMMAND_SCHEDULE && !duplicate && i < folded->count; i++)
+        if (same_recipient(&folded->items[i].command, command) &&
+            same_id(&folded->items[i].command, command) && is_open(&folded->items[i]))
+            folded->items[i].void_from = record->offset;
     if (command->action != COMMAND_SCHEDULE)
         return;
     folded->items = mem_realloc(folded->items, (folded->count + 1) * sizeof(struct accepted));
@@ -267,41 +280,57 @@ static bool differ(const struct sim *sim, bool expect_failure, int32_t partition
     return false;
 }
 
-/* The accepted command that a record of the due topic is, not cancelled if there is a choice. */
+/* The accepted command that a record of the due topic is. Copies of one record are told apart by
+ * their order: the last one sent is the last that nothing ended. */
 static struct accepted *find(struct folded *folded, const struct port_record *record)
 {
     struct accepted *found = NULL;
     for (size_t i = 0; i < folded->count; i++) {
         struct accepted *item = &folded->items[i];
         if (!item->sent && !item->duplicate && same_record(&item->record, record) &&
-            (!found || found->cancelled_at >= 0))
+            (!found || item->void_from < 0 || found->void_from >= 0))
             found = item;
     }
     return found;
 }
 
+static bool check_record(struct sim *sim, int32_t p, struct folded *folded,
+                         const struct port_record *record, bool expect_failure)
+{
+    struct accepted *item = find(folded, record);
+    if (!item)
+        return differ(sim, expect_failure, p, "sent, and not accepted or sent before",
+                      record->offset);
+    item->sent = true;
+    if (record->timestamp_ms < item->command.due_at_ms && item->freed_at < 0)
+        return differ(sim, expect_failure, p, "sent before its time", record->offset);
+    if (item->void_from >= 0 && taken_in_before(sim, p, record->offset) > item->void_from)
+        return differ(sim, expect_failure, p,
+                      "sent after its CANCEL, or what took its place, was taken in",
+                      record->offset);
+    return true;
+}
+
 static bool check_sent(struct sim *sim, int32_t p, struct folded *folded, bool expect_failure,
                        int64_t *inout_count)
 {
-    struct port_record record;
+    struct port_record record, *records = NULL;
+    size_t count = 0;
+    bool equal = true;
     for (int64_t next = 0; memory_read(sim->cluster, TOPIC_DUE, p, &next, &record);) {
-        struct accepted *item = find(folded, &record);
-        if (!item)
-            return differ(sim, expect_failure, p, "sent, and not accepted or sent before",
-                          record.offset);
-        item->sent = true;
-        (*inout_count)++;
-        if (record.timestamp_ms < item->command.due_at_ms && item->freed_at < 0)
-            return differ(sim, expect_failure, p, "sent before its time", record.offset);
-        if (item->cancelled_at >= 0 && taken_in_before(sim, p, record.offset) > item->cancelled_at)
-            return differ(sim, expect_failure, p, "sent after its CANCEL was taken in",
-                          record.offset);
+        records = mem_realloc(records, (count + 1) * sizeof(record));
+        records[count++] = record;
     }
-    for (size_t i = 0; i < folded->count; i++)
-        if (!folded->items[i].sent && !folded->items[i].duplicate &&
-            folded->items[i].cancelled_at < 0)
-            return differ(sim, expect_failure, p, "never sent", folded->items[i].record.offset);
-    return true;
+    *inout_count += (int64_t)count;
+    while (equal && count > 0)
+        equal = check_record(sim, p, folded, &records[--count], expect_failure);
+    mem_free(records);
+    for (size_t i = 0; equal && i < folded->count; i++) {
+        const struct accepted *item = &folded->items[i];
+        if (!item->sent && !item->duplicate && item->void_from < 0)
+            equal = differ(sim, expect_failure, p, "never sent", item->record.offset);
+    }
+    return equal;
 }
 
 static int64_t count_dead_letters(const struct sim *sim)
