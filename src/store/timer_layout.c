@@ -13,6 +13,11 @@ static uint64_t hash_of(int64_t offset, const unsigned char *value, size_t size)
     return hash_xxh3(both, sizeof(both));
 }
 
+static uint64_t check_of(const unsigned char *value)
+{
+    return hash_xxh3(value, offsetof(struct timer_header, check));
+}
+
 static void put_le(unsigned char *ret_octets, int size, uint64_t number)
 {
     for (int i = 0; i < size; i++)
@@ -61,6 +66,7 @@ void timer_encode(const struct timer *timer, struct buf *out)
     unsigned char *value = (unsigned char *)out->data + start;
     put_le64(value + offsetof(struct timer_header, hash),
              hash_of(timer->offset, value, out->len - start));
+    put_le64(value + offsetof(struct timer_header, check), check_of(value));
 }
 
 static struct str take(struct str *inout_rest, size_t len)
@@ -82,7 +88,7 @@ bool timer_decode(int64_t offset, MDB_val data, char key_text[RECORD_KEY_MAX],
     size_t recipient_len = get_le(header.recipient_len, 2), key_len = get_le(header.key_len, 4),
            value_len = get_le(header.value_len, 4);
     *ret_hash = get_le64(header.hash);
-    if (header.version != TIMER_VERSION ||
+    if (header.version != TIMER_VERSION || get_le64(header.check) != check_of(data.mv_data) ||
         *ret_hash != hash_of(offset, data.mv_data, data.mv_size) ||
         rest.len < (size_t)header.tenant_len + recipient_len + key_len + value_len)
         return false;
@@ -106,6 +112,17 @@ bool timer_decode(int64_t offset, MDB_val data, char key_text[RECORD_KEY_MAX],
         timer->headers = rest;
     }
     return true;
+}
+
+bool timer_peek(MDB_val data, int64_t *ret_log_time_ms, enum timer_state *ret_state)
+{
+    struct timer_header header;
+    if (data.mv_size < sizeof(header))
+        return false;
+    memcpy(&header, data.mv_data, sizeof(header));
+    *ret_log_time_ms = (int64_t)get_le64(header.log_time_ms);
+    *ret_state = (enum timer_state)header.state;
+    return get_le64(header.check) == check_of(data.mv_data);
 }
 
 static size_t append(unsigned char *key, size_t len, struct str part)
@@ -134,4 +151,34 @@ size_t claim_key(size_t prefix_len, const struct timer_id *id, int64_t offset,
     memcpy(inout_key + prefix_len, id->octets, TIMER_ID_SIZE);
     put_be64(inout_key + prefix_len + TIMER_ID_SIZE, offset);
     return prefix_len + TIMER_ID_SIZE + OFFSET_KEY_SIZE;
+}
+
+/* XXH3's lower half. */
+static size_t check_of_claim(MDB_val key, const struct claim_value *value)
+{
+    uint64_t hash =
+        hash_record((struct str){key.mv_data, key.mv_size},
+                    (struct str){(const char *)value, offsetof(struct claim_value, check)});
+    return (size_t)(hash & UINT32_MAX);
+}
+
+void claim_encode(MDB_val key, int64_t due_ms, enum timer_state state,
+                  struct claim_value *ret_value)
+{
+    *ret_value = (struct claim_value){.state = (unsigned char)state};
+    put_le64(ret_value->due_ms, (uint64_t)due_ms);
+    put_le(ret_value->check, 4, check_of_claim(key, ret_value));
+}
+
+bool claim_decode(MDB_val key, MDB_val data, struct timer_place *ret_place,
+                  enum timer_state *ret_state)
+{
+    struct claim_value value;
+    if (data.mv_size != sizeof(value) || key.mv_size <= OFFSET_KEY_SIZE)
+        return false;
+    memcpy(&value, data.mv_data, sizeof(value));
+    const unsigned char *offset = (unsigned char *)key.mv_data + key.mv_size - OFFSET_KEY_SIZE;
+    *ret_place = (struct timer_place){(int64_t)get_le64(value.due_ms), get_be64(offset)};
+    *ret_state = (enum timer_state)value.state;
+    return get_le(value.check, 4) == check_of_claim(key, &value);
 }

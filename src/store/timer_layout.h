@@ -22,7 +22,8 @@ struct timer_header {
     unsigned char log_time_ms[8];
     unsigned char until_due_ms[8];
     unsigned char until_offset[8];
-    unsigned char hash[8]; /* over the offset and all octets after this field */
+    unsigned char hash[8];  /* over the offset and all octets from due_ms on: what is digested */
+    unsigned char check[8]; /* over all octets before it */
     unsigned char due_ms[8];
     unsigned char id[TIMER_ID_SIZE];
     unsigned char key_kind; /* enum timer_key_kind */
@@ -31,8 +32,8 @@ struct timer_header {
     unsigned char key_len[4];
     unsigned char value_len[4];
 };
-_Static_assert(sizeof(struct timer_header) == 70, "layout of data.mdb");
-_Static_assert(offsetof(struct timer_header, due_ms) == 34, "layout of data.mdb");
+_Static_assert(sizeof(struct timer_header) == 78, "layout of data.mdb");
+_Static_assert(offsetof(struct timer_header, due_ms) == 42, "layout of data.mdb");
 
 enum timer_key_kind {
     TIMER_KEY_NULL,
@@ -43,8 +44,9 @@ enum timer_key_kind {
 struct claim_value {
     unsigned char due_ms[8];
     unsigned char state;
+    unsigned char check[4]; /* over the key and all octets before it */
 };
-_Static_assert(sizeof(struct claim_value) == 9, "layout of data.mdb");
+_Static_assert(sizeof(struct claim_value) == 13, "layout of data.mdb");
 
 static inline void put_be64(unsigned char ret_octets[8], int64_t number)
 {
@@ -74,8 +76,17 @@ void timer_encode(const struct timer *timer, struct buf *out);
 bool timer_decode(int64_t offset, MDB_val data, char key_text[RECORD_KEY_MAX],
                   struct timer *ret_timer, uint64_t *ret_hash);
 
+/* The same of two fields alone, without reading the record. */
+bool timer_peek(MDB_val data, int64_t *ret_log_time_ms, enum timer_state *ret_state);
+
 /* The prefix of all of a recipient's keys in `recipients`; 0: not a recipient we can keep. */
 size_t claim_prefix(struct identity who, unsigned char ret_key[CLAIM_KEY_MAX]);
 /* The whole key: behind the prefix id and offset. */
 size_t claim_key(size_t prefix_len, const struct timer_id *id, int64_t offset,
                  unsigned char inout_key[CLAIM_KEY_MAX]);
+
+void claim_encode(MDB_val key, int64_t due_ms, enum timer_state state,
+                  struct claim_value *ret_value);
+/* False: damaged. */
+bool claim_decode(MDB_val key, MDB_val data, struct timer_place *ret_place,
+                  enum timer_state *ret_state);

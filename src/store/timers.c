@@ -33,14 +33,14 @@ static bool has_prefix(MDB_val key, const unsigned char *prefix, size_t len)
     return key.mv_size >= len && memcmp(key.mv_data, prefix, len) == 0;
 }
 
-static struct timer_place place_of_claim(MDB_val key, MDB_val data)
+static enum rcode read_claim(const struct store *store, MDB_val key, MDB_val data,
+                             struct timer_place *ret_place, enum timer_state *ret_state,
+                             struct err *err)
 {
-    struct claim_value value;
-    assert(data.mv_size == sizeof(value) && key.mv_size > OFFSET_KEY_SIZE);
-    memcpy(&value, data.mv_data, sizeof(value));
-    const unsigned char *offset =
-        (const unsigned char *)key.mv_data + key.mv_size - OFFSET_KEY_SIZE;
-    return (struct timer_place){(int64_t)get_le64(value.due_ms), get_be64(offset)};
+    return claim_decode(key, data, ret_place, ret_state)
+               ? OK
+               : err_set(err, E_STORE_CORRUPT, "store %s: what a recipient has waiting is damaged",
+                         store->dir.path);
 }
 
 enum rcode timers_find(struct store *store, struct identity who, const struct timer_id *id,
@@ -57,7 +57,11 @@ enum rcode timers_find(struct store *store, struct identity who, const struct ti
     MDB_val key = {len, prefix}, data;
     int mdb_rc = mdb_cursor_get(store->cursors[RECIPIENTS], &key, &data, MDB_SET_RANGE);
     while (!mdb_rc && has_prefix(key, prefix, len)) {
-        struct timer_place place = place_of_claim(key, data);
+        struct timer_place place;
+        enum timer_state state;
+        rc = read_claim(store, key, data, &place, &state, err);
+        if (rc != OK)
+            return rc;
         if (timer_place_compare(place, last) > 0)
             last = place;
         mdb_rc = mdb_cursor_get(store->cursors[RECIPIENTS], &key, &data, MDB_NEXT);
@@ -75,10 +79,10 @@ enum rcode timers_claim(struct store *store, const struct timer *timer, struct e
     enum rcode rc = prefix_of(store, timer->who, octets, &len, err);
     if (rc != OK)
         return rc;
-    struct claim_value value = {.state = (unsigned char)timer->state};
-    put_le64(value.due_ms, (uint64_t)timer->due_ms);
+    struct claim_value value;
     MDB_val key = {claim_key(len, &timer->id, timer->offset, octets), octets};
     MDB_val data = {sizeof(value), &value};
+    claim_encode(key, timer->due_ms, timer->state, &value);
     int mdb_rc = mdb_cursor_put(store->cursors[RECIPIENTS], &key, &data, 0);
     return mdb_rc ? failure(store, mdb_rc, "cannot write a recipient's timer", err) : OK;
 }
@@ -99,8 +103,12 @@ enum rcode timers_unclaim(struct store *store, struct identity who, const struct
     MDB_val key = {len, prefix}, data;
     int mdb_rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
     while (!mdb_rc && has_prefix(key, prefix, len)) {
-        const struct claim_value *value = data.mv_data; /* octets: aligned anywhere */
-        visit(context, place_of_claim(key, data), (enum timer_state)value->state);
+        struct timer_place place;
+        enum timer_state state;
+        rc = read_claim(store, key, data, &place, &state, err);
+        if (rc != OK)
+            return rc;
+        visit(context, place, state);
         mdb_rc = mdb_cursor_del(cursor, 0);
         if (!mdb_rc)
             mdb_rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
@@ -231,7 +239,8 @@ enum rcode timers_drop(struct store *store, int64_t offset, struct err *err)
     return rc == OK ? delete_place(store, database, place, err) : rc;
 }
 
-static enum rcode delete_claim(struct store *store, const struct timer *timer, struct err *err)
+/* Leaves the cursor at the timer's claim. */
+static enum rcode locate_claim(struct store *store, const struct timer *timer, struct err *err)
 {
     unsigned char octets[CLAIM_KEY_MAX];
     size_t len;
@@ -242,8 +251,15 @@ static enum rcode delete_claim(struct store *store, const struct timer *timer, s
     int mdb_rc = mdb_cursor_get(store->cursors[RECIPIENTS], &key, &data, MDB_SET);
     if (mdb_rc == MDB_NOTFOUND)
         return corrupt(store, timer->offset, "its recipient does not know it", err);
-    if (!mdb_rc)
-        mdb_rc = mdb_cursor_del(store->cursors[RECIPIENTS], 0);
+    return mdb_rc ? failure(store, mdb_rc, "cannot look up a recipient's timer", err) : OK;
+}
+
+static enum rcode delete_claim(struct store *store, const struct timer *timer, struct err *err)
+{
+    enum rcode rc = locate_claim(store, timer, err);
+    if (rc != OK)
+        return rc;
+    int mdb_rc = mdb_cursor_del(store->cursors[RECIPIENTS], 0);
     return mdb_rc ? failure(store, mdb_rc, "cannot remove a recipient's timer", err) : OK;
 }
 
@@ -266,6 +282,8 @@ static enum rcode remember(struct store *store, const struct timer *timer, uint6
         rc = delete_place(store, DUE, (struct timer_place){kept.due_ms, kept.offset}, err);
     if (rc == OK)
         rc = put_place(store, RELEASED, (struct timer_place){kept.until.due_ms, kept.offset}, err);
+    if (rc == OK)
+        rc = locate_claim(store, &kept, err);
     return rc == OK ? timers_claim(store, &kept, err) : rc;
 }
 
@@ -305,27 +323,13 @@ enum rcode timers_keep(struct store *store, int64_t offset, struct timer_place u
     enum rcode rc = locate(store, offset, key_text, &timer, &hash, err);
     if (rc != OK || timer_place_compare(timer.until, until) >= 0)
         return rc;
-    /* The value is rewritten as it is, but for two numbers that the hash does not cover. */
     int database;
     struct timer_place before = stands_at(&timer, &database);
-    unsigned char octets[OFFSET_KEY_SIZE];
-    put_be64(octets, offset);
-    MDB_val key = {sizeof(octets), octets}, data;
-    int mdb_rc = mdb_cursor_get(store->cursors[TIMERS], &key, &data, MDB_GET_CURRENT);
-    if (mdb_rc)
-        return failure(store, mdb_rc, "cannot read a timer", err);
-    buf_clear(&store->scratch);
-    buf_append(&store->scratch, data.mv_data, data.mv_size);
-    unsigned char *value = (unsigned char *)store->scratch.data;
-    put_le64(value + offsetof(struct timer_header, until_due_ms), (uint64_t)until.due_ms);
-    put_le64(value + offsetof(struct timer_header, until_offset), (uint64_t)until.offset);
-    key = (MDB_val){sizeof(octets), octets};
-    data = (MDB_val){store->scratch.len, value};
-    mdb_rc = mdb_cursor_put(store->cursors[TIMERS], &key, &data, MDB_CURRENT);
-    if (mdb_rc)
-        return failure(store, mdb_rc, "cannot rewrite a timer", err);
-    if (database == DUE)
-        return OK;
+    timer.until = until;
+    count(store, &timer, hash, -1);
+    rc = write_timer(store, &timer, 0, err);
+    if (rc != OK || database == DUE)
+        return rc;
     rc = delete_place(store, RELEASED, before, err);
     return rc == OK ? put_place(store, RELEASED, (struct timer_place){until.due_ms, offset}, err)
                     : rc;

@@ -16,17 +16,6 @@ static enum rcode corrupt(const struct store *store, const char *what, struct er
 
 /* --- bounds --- */
 
-static int64_t log_time_of(MDB_val data)
-{
-    return (int64_t)get_le64((unsigned char *)data.mv_data +
-                             offsetof(struct timer_header, log_time_ms));
-}
-
-static enum timer_state state_of(MDB_val data)
-{
-    return (enum timer_state)((unsigned char *)data.mv_data)[offsetof(struct timer_header, state)];
-}
-
 static enum rcode find_pending(struct store *store, int64_t hint, struct timers_bounds *bounds,
                                struct err *err)
 {
@@ -34,9 +23,14 @@ static enum rcode find_pending(struct store *store, int64_t hint, struct timers_
     put_be64(octets, hint);
     MDB_val key = {sizeof(octets), octets}, data;
     int mdb_rc = mdb_cursor_get(store->cursors[TIMERS], &key, &data, MDB_SET_RANGE);
-    while (!mdb_rc && data.mv_size >= sizeof(struct timer_header) &&
-           state_of(data) != TIMER_PENDING)
-        mdb_rc = mdb_cursor_get(store->cursors[TIMERS], &key, &data, MDB_NEXT);
+    for (; !mdb_rc; mdb_rc = mdb_cursor_get(store->cursors[TIMERS], &key, &data, MDB_NEXT)) {
+        int64_t log_time_ms;
+        enum timer_state state;
+        if (!timer_peek(data, &log_time_ms, &state))
+            return corrupt(store, "a timer is damaged", err);
+        if (state == TIMER_PENDING)
+            break;
+    }
     if (mdb_rc && mdb_rc != MDB_NOTFOUND)
         return failure(store, mdb_rc, err);
     bounds->pending_offset = mdb_rc ? INT64_MAX : get_be64(key.mv_data);
@@ -60,10 +54,10 @@ enum rcode timers_bounds(struct store *store, int64_t pending_hint,
     }
     if (mdb_rc)
         return failure(store, mdb_rc, err);
-    if (data.mv_size < sizeof(struct timer_header))
-        return corrupt(store, "a timer is too short", err);
+    enum timer_state state;
+    if (!timer_peek(data, &bounds.needed_log_time_ms, &state))
+        return corrupt(store, "a timer is damaged", err);
     bounds.needed_offset = get_be64(key.mv_data);
-    bounds.needed_log_time_ms = log_time_of(data);
     enum rcode rc = find_pending(store, pending_hint, &bounds, err);
     if (rc == OK)
         *ret_bounds = bounds;
@@ -81,7 +75,8 @@ struct census {
 static bool is_known(struct store *store, const struct timer *timer)
 {
     unsigned char place[PLACE_KEY_SIZE], claim[CLAIM_KEY_MAX];
-    struct claim_value value;
+    struct timer_place claimed;
+    enum timer_state state;
     bool pending = timer->state == TIMER_PENDING;
     int64_t at_ms = pending ? timer->due_ms : timer->until.due_ms;
     place_key((struct timer_place){at_ms, timer->offset}, place);
@@ -91,11 +86,9 @@ static bool is_known(struct store *store, const struct timer *timer)
         return false;
     size_t len = claim_prefix(timer->who, claim);
     key = (MDB_val){claim_key(len, &timer->id, timer->offset, claim), claim};
-    if (!len || mdb_get(store->txn, store->dbis[RECIPIENTS], &key, &data) ||
-        data.mv_size != sizeof(value))
-        return false;
-    memcpy(&value, data.mv_data, sizeof(value));
-    return (int64_t)get_le64(value.due_ms) == timer->due_ms && value.state == timer->state;
+    return len && !mdb_get(store->txn, store->dbis[RECIPIENTS], &key, &data) &&
+           claim_decode(key, data, &claimed, &state) && claimed.due_ms == timer->due_ms &&
+           state == timer->state;
 }
 
 static enum rcode take_census(struct store *store, struct census *census, struct err *err)
