@@ -416,7 +416,7 @@ static size_t run_model(struct fixture *f, uint64_t seed, int rounds)
     for (int round = 0; round < rounds; round++) {
         transact(m);
         end_transaction(m);
-        if (next_random(m, 12) == 0)
+        if (next_random(m, 40) == 0)
             reopen(m);
     }
     size_t redone = m->redone;
@@ -428,7 +428,7 @@ static size_t run_model(struct fixture *f, uint64_t seed, int rounds)
 
 static void random_operations_agree_with_a_model(void **state)
 {
-    assert_true(run_model(*state, 1, 4000) > 0);
+    assert_true(run_model(*state, 1, 3000) > 0);
 }
 
 static void random_operations_of_another_seed_agree_with_a_model(void **state)
@@ -436,7 +436,7 @@ static void random_operations_of_another_seed_agree_with_a_model(void **state)
     const char *given = getenv("RIMBALZO_SEED");
     uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)clock_wall_ms();
     printf("RIMBALZO_SEED=%llu\n", (unsigned long long)seed);
-    run_model(*state, seed, 4000);
+    run_model(*state, seed, 3000);
 }
 
 static void random_operations_on_disk_agree_with_a_model(void **state)
