@@ -79,6 +79,8 @@ void sim_init(struct sim *sim, const struct sim_options *options)
         sim->options.map_size_initial = 1 << 20;
     if (!sim->options.certificate_refresh_ms)
         sim->options.certificate_refresh_ms = 3600000;
+    if (!sim->options.delay_ms_max)
+        sim->options.delay_ms_max = 2 * 3600000;
     sim->cluster = memory_cluster_new(
         &(struct memory_cluster_options){.seed = options->seed,
                                          .start_ms = START_MS,
@@ -141,7 +143,7 @@ struct worker_options sim_worker_options(struct sim *sim, const char *state_dir)
 static struct dispatcher_options dispatcher_options(struct sim *sim, const char *state_dir)
 {
     struct dispatcher_options options = {.state = sim_state_options(sim, state_dir),
-                                         .delay_ms_max = SIM_DELAY_MAX_MS};
+                                         .delay_ms_max = sim->options.delay_ms_max};
 #define X(constant, key, name) options.topic_names[constant] = name;
     TOPICS(X)
 #undef X
@@ -192,7 +194,8 @@ void sim_start_as(struct sim *sim, int index, int identity)
                                           .instance_id = instance,
                                           .transactional_id = transactional_id,
                                           .input = sim_input(sim),
-                                          .certificate = sim_certified(sim)};
+                                          .certificate = sim_certified(sim),
+                                          .poll_records_max = sim->options.poll_records_max};
     options.wall_offset_ms = node->wall_offset_ms;
     *node = (struct sim_node){.port = memory_port_new(sim->cluster, &options),
                               .wall_offset_ms = node->wall_offset_ms,

@@ -29,6 +29,8 @@ struct sim_options {
     size_t map_size_initial;         /* 0: 1 MiB */
     size_t batch_records_max;        /* 0: 200 */
     int64_t certificate_refresh_ms;  /* 0: an hour */
+    int64_t delay_ms_max;            /* of dispatchers; 0: two hours */
+    size_t poll_records_max;         /* that are read at once; 0: no limit */
     bool clean;                      /* the generator makes no poison and no misrouted records */
     /* Puts something between engine and worker (sim_plant.h): what it returns is mem_free()d with
      * the node. */
@@ -92,7 +94,7 @@ void sim_deinit(struct sim *sim);
 uint64_t sim_random(struct sim *sim, uint64_t below);
 
 /* Adversarial records. Of the worker's input: every class, any order of times, duplicates, poison,
- * misrouted ones. Of the dispatcher's: see sim_timers.h. */
+ * misrouted ones. Of the dispatcher's: see sim_commands.c. */
 void sim_feed(struct sim *sim, int count);
 /* The same from a producer with transactions; aborted ones leave nothing but gaps. */
 void sim_feed_transaction(struct sim *sim, int count, bool commit);

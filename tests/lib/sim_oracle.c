@@ -319,12 +319,14 @@ static int64_t check(struct sim *sim, int32_t without, bool expect_failure)
 int64_t sim_check(struct sim *sim, bool expect_failure)
 {
     if (sim->options.role == SIM_DISPATCHER)
-        return sim_timers_check(sim, expect_failure);
+        return sim_timers_check(sim, -1, expect_failure);
     return check(sim, -1, expect_failure);
 }
 
 int64_t sim_check_without(struct sim *sim, int32_t partition)
 {
     assert_true(sim->options.clean);
+    if (sim->options.role == SIM_DISPATCHER)
+        return sim_timers_check(sim, partition, false);
     return check(sim, partition, false);
 }

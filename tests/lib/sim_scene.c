@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/hash.h"
+#include "sim_commands.h"
 
 #define PAST_SESSION_MS 46000
 
@@ -113,6 +114,9 @@ void sim_feed_partition(struct sim *sim, int32_t partition, int count)
         char recipient[32], id[32];
         recipient_of(sim, partition, number + 1, &number, recipient);
         snprintf(id, sizeof(id), "F%lld", (long long)sim->produced);
-        sim_feed_bounce(sim, recipient, "4.2.1", sim->event_time_ms + 1000, id);
+        if (sim->options.role == SIM_DISPATCHER)
+            sim_schedule(sim, recipient, id, sim_wall(sim) + 500);
+        else
+            sim_feed_bounce(sim, recipient, "4.2.1", sim->event_time_ms + 1000, id);
     }
 }

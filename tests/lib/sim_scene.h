@@ -27,5 +27,6 @@ int64_t sim_count_outputs(const struct sim *sim);
 
 /* A recipient of that partition: "p<n>@example.org". */
 void sim_recipient_of(const struct sim *sim, int32_t partition, char ret_recipient[32]);
-/* So many bounces of different recipients of that partition. */
+/* So many records of different recipients of that partition: bounces, or commands due in half a
+ * second. */
 void sim_feed_partition(struct sim *sim, int32_t partition, int count);

@@ -1,8 +1,6 @@
-/* Shared by sim.c and sim_oracle.c. */
+/* Shared by the sim*.c files. */
 #pragma once
 #include "sim.h"
-
-#define SIM_DELAY_MAX_MS (2 * 3600 * 1000LL) /* of the dispatchers */
 
 struct state_options sim_state_options(const struct sim *sim, const char *dir);
 struct worker_options sim_worker_options(struct sim *sim, const char *state_dir);
@@ -12,8 +10,8 @@ void sim_put(struct sim *sim, const struct port_message *message, int64_t timest
 
 #define SIM_TIMERS_PARTITIONS_MAX 16
 
-/* sim_timers.c: of dispatchers. */
+/* Of dispatchers: sim_commands.c, and sim_timers.c. */
 void sim_timers_feed(struct sim *sim, int count);
 void sim_timers_watch(struct sim *sim); /* after every step */
-int64_t sim_timers_check(struct sim *sim, bool expect_failure);
+int64_t sim_timers_check(struct sim *sim, int32_t without, bool expect_failure);
 void sim_timers_deinit(struct sim *sim);

@@ -54,8 +54,7 @@ static struct processor *new_dispatcher(const char *dir)
     struct processor *dispatcher;
     struct dispatcher_options options = {
         .state = {.dir = dir, .app = "rimbalzo", .cluster_id = "none", .map_size_initial = 1 << 20},
-        .delay_ms_max = 1000000,
-        .release_max = 100};
+        .delay_ms_max = 1000000};
 #define X(constant, key, name) options.topic_names[constant] = name;
     TOPICS(X)
 #undef X
@@ -123,6 +122,7 @@ static void transact(struct fixture *f, int64_t input_next)
     struct batch batch = {.port = &f->port.port,
                           .records = f->records,
                           .count = f->count,
+                          .max = 100,
                           .partitions = &partition,
                           .partition_count = 1};
     if (dispatcher->ops->process(dispatcher, &batch, &f->err) != OK)
