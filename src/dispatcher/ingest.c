@@ -264,8 +264,7 @@ static enum rcode fold_duplicate(struct group *group, struct job *job, struct ti
         return OK;
     if (!known)
         return timers_keep(job->slot->slot.store, witness.offset, place, err);
-    if (timer_place_compare(known->timer.until, place) < 0)
-        known->timer.until = place;
+    known->timer.until = timer_place_beyond(known->timer.until, place);
     return OK;
 }
 

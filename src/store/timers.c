@@ -321,8 +321,11 @@ enum rcode timers_keep(struct store *store, int64_t offset, struct timer_place u
     struct timer timer;
     uint64_t hash = 0;
     enum rcode rc = locate(store, offset, key_text, &timer, &hash, err);
-    if (rc != OK || timer_place_compare(timer.until, until) >= 0)
+    if (rc != OK)
         return rc;
+    until = timer_place_beyond(timer.until, until);
+    if (timer_place_compare(timer.until, until) == 0)
+        return OK;
     int database;
     struct timer_place before = stands_at(&timer, &database);
     timer.until = until;

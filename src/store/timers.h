@@ -44,12 +44,20 @@ static inline int timer_place_compare(struct timer_place a, struct timer_place b
     return (a.offset > b.offset) - (a.offset < b.offset);
 }
 
+/* A place that is passed only after both: frontiers descend over offsets (dispatcher/frontier.h).
+ */
+static inline struct timer_place timer_place_beyond(struct timer_place a, struct timer_place b)
+{
+    return (struct timer_place){a.due_ms > b.due_ms ? a.due_ms : b.due_ms,
+                                a.offset > b.offset ? a.offset : b.offset};
+}
+
 struct timer {
     int64_t offset; /* of its record in the delayed topic */
     int64_t due_ms;
     int64_t log_time_ms; /* of the log just before its record; no part of the digest */
-    /* Once it has left it is kept until this place has been passed too: its own place, or that of
-     * one that is known to repeat it only as long as this one is known. No part of the digest. */
+    /* Once it has left it is kept until this place has been passed: one beyond its own and those of
+     * all that are known to repeat it only as long as this one is known. No part of the digest. */
     struct timer_place until;
     enum timer_state state;
     struct timer_id id;
@@ -92,7 +100,7 @@ enum rcode timers_due(struct store *store, struct timer_place after, int64_t due
                       struct timer_place *ret_places, size_t *ret_count,
                       struct err *err) WARN_UNUSED;
 
-/* A timer, pending or released, is to be kept until that place, if it is not already. */
+/* A timer, pending or released, is to be kept until that place has been passed too. */
 enum rcode timers_keep(struct store *store, int64_t offset, struct timer_place until,
                        struct err *err) WARN_UNUSED;
 

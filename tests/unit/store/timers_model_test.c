@@ -237,8 +237,10 @@ static enum rcode keep_one(struct model *m)
         PLACE((int64_t)next_random(m, 6000), (int64_t)next_random(m, 1 + (uint64_t)m->next_offset));
     if (!item)
         return OK;
-    if (timer_place_compare(item->until, until) < 0)
-        item->until = until;
+    if (until.due_ms > item->until.due_ms)
+        item->until.due_ms = until.due_ms;
+    if (until.offset > item->until.offset)
+        item->until.offset = until.offset;
     return may_be_full(m, timers_keep(m->f->store, item->offset, until, &m->f->err), "keep");
 }
 
