@@ -60,6 +60,7 @@ struct dispatcher {
     size_t departure_count, departure_cap;
     int64_t *drops; /* offsets of stored timers to drop, of one partition */
     size_t drop_count, drop_cap;
+    size_t turn;                /* of release.c: who is first */
     struct timer_place *places; /* scratch of release.c */
     struct buf headers;         /* scratch */
 };

@@ -153,17 +153,21 @@ static enum rcode release_chunk(struct dispatcher *dispatcher, struct port *port
     return OK;
 }
 
-/* In turns, so that a partition with much to send does not keep the others waiting. */
+/* In turns and in equal shares, so that a partition with much to send does not keep the others
+ * waiting; and not always the same one first, for a share may be less than one. */
 enum rcode release_due(struct dispatcher *dispatcher, struct batch *batch, int64_t now_ms,
                        struct err *err)
 {
-    size_t left = batch->max, octets = 0;
-    bool more = true;
+    size_t left = batch->max, octets = 0, partitions = (size_t)batch->partition_count;
+    bool more = partitions > 0;
+    dispatcher->turn++;
     while (more && left && octets < RELEASE_OCTETS_MAX) {
+        size_t share = left / partitions, max = share < 1 ? 1 : share < CHUNK ? share : CHUNK;
         more = false;
-        for (int i = 0; left && i < batch->partition_count; i++) {
-            struct dispatcher_slot *slot = dispatcher_slot(dispatcher, batch->partitions[i]);
-            size_t max = left < CHUNK ? left : CHUNK, count = 0;
+        for (size_t i = 0; left && i < partitions; i++) {
+            int32_t partition = batch->partitions[(dispatcher->turn + i) % partitions];
+            struct dispatcher_slot *slot = dispatcher_slot(dispatcher, partition);
+            size_t count = 0;
             enum rcode rc =
                 release_chunk(dispatcher, batch->port, slot, max, now_ms, &count, &octets, err);
             if (rc != OK)
