@@ -47,6 +47,7 @@ static void publish(struct dispatcher *dispatcher)
 /* What a certificate says beside the engine's part. */
 struct details {
     struct frontier frontier;
+    int64_t lowest; /* pending offset */
     int64_t restore_from;
     int64_t restore_time_ms;
 };
@@ -67,6 +68,7 @@ static bool parse_details(const char *text, struct certificate *ret_certificate,
     ret_certificate->input_next = input;
     ret_certificate->entries = entries;
     ret_certificate->digest = digest;
+    ret_details->lowest = lowest;
     ret_details->restore_from = from;
     ret_details->restore_time_ms = time_ms;
     return true;
@@ -162,10 +164,13 @@ static void dispatcher_restore_range(struct processor *processor, int32_t partit
     slot->frontier = slot->batch_frontier = details.frontier;
     slot->slot.time_ms = meta->sequence ? meta->stream_time_ms : details.restore_time_ms;
     slot->slot.batch_time_ms = slot->slot.time_ms;
-    *ret_range =
-        (struct restore_range){.topic = TOPIC_DELAYED,
-                               .from = meta->sequence ? meta->input_next : details.restore_from,
-                               .to = certificate->input_next};
+    *ret_range = (struct restore_range){.topic = TOPIC_DELAYED, .to = certificate->input_next};
+    if (meta->sequence) {
+        ret_range->from = ret_range->needed = meta->input_next;
+        return;
+    }
+    ret_range->from = details.restore_from;
+    ret_range->needed = details.lowest; /* below are those that are only remembered */
 }
 
 struct piece {

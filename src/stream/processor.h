@@ -36,8 +36,9 @@ struct local_state {
 /* Where restoring reads, decided by the processor from certificate and local state. */
 struct restore_range {
     enum topic topic;
-    int64_t from; /* -1: from the topic's log start */
-    int64_t to;   /* exclusive */
+    int64_t from;   /* -1: from the topic's log start */
+    int64_t needed; /* what lies before it may have been deleted by retention */
+    int64_t to;     /* exclusive */
 };
 
 struct batch {

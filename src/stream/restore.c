@@ -155,7 +155,8 @@ static enum rcode plan_with_certificate(struct engine *engine, struct partition 
                        &partition->range);
     struct restore_range *range = &partition->range;
     bool ahead = !partition->from_scratch && range->from > range->to;
-    bool gone = !partition->from_scratch && range->from >= 0 && range->from < log->log_start;
+    bool gone = !partition->from_scratch && range->from >= 0 && range->from < log->log_start &&
+                range->from < range->to;
     if (ahead || gone) {
         log_warn("state_discarded",
                  ahead ? "local state is ahead of the group's certificate"
@@ -167,13 +168,14 @@ static enum rcode plan_with_certificate(struct engine *engine, struct partition 
         partition->from_scratch = true;
         ops->restore_range(engine->processor, partition->id, &partition->certificate, range);
     }
-    if (range->from < 0)
+    bool dispensable = range->needed >= log->log_start || range->needed >= range->to;
+    if (range->from < 0 || (range->from < log->log_start && dispensable))
         range->from = log->log_start;
     if (range->from < log->log_start && range->from < range->to)
         return err_set(err, E_CHANGELOG_TRUNCATED,
                        "partition %d can only be restored from offset %lld on, and retention has "
                        "deleted everything below %lld",
-                       partition->id, (long long)range->from, (long long)log->log_start);
+                       partition->id, (long long)range->needed, (long long)log->log_start);
     if (range->to > log->high)
         return err_set(
             err, E_CHANGELOG_TRUNCATED,

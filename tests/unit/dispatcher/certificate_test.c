@@ -229,12 +229,14 @@ static void a_certificate_restores_another(void **state)
     assert_int_equal(ops->open(other, 0, &local, &f->err), OK);
     ops->restore_range(other, 0, &certificate, &range);
     assert_int_equal(range.topic, TOPIC_DELAYED);
-    assert_int_equal(range.from, 1); /* released, and remembered */
+    assert_int_equal(range.from, 1);   /* released, and remembered */
+    assert_int_equal(range.needed, 3); /* pending */
     assert_int_equal(range.to, 6);
     assert_int_equal(ops->restore_apply(other, 0, records + 1, 2, 3, &f->err), OK);
     assert_int_equal(ops->restore_finish(other, 0, &certificate, &f->err), E_STATE_MISMATCH);
     ops->restore_range(other, 0, &certificate, &range); /* it goes on where it was */
     assert_int_equal(range.from, 6); /* the attempt to prove it took it to the end */
+    assert_int_equal(range.needed, 6);
     assert_int_equal(ops->discard(other, 0, &f->err), OK);
     ops->restore_range(other, 0, &certificate, &range);
     assert_int_equal(range.from, 1);
