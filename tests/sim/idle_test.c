@@ -13,6 +13,7 @@
 static void init(struct sim *sim, uint64_t seed, int64_t marker_delay_max_ms)
 {
     struct sim_options options = {.seed = seed,
+                                  .role = sim_role(),
                                   .partitions = 3,
                                   .nodes = 2,
                                   .recipients = 30,
@@ -24,8 +25,8 @@ static void init(struct sim *sim, uint64_t seed, int64_t marker_delay_max_ms)
 static void assert_no_lag(const struct sim *sim)
 {
     for (int32_t p = 0; p < sim->options.partitions; p++)
-        assert_int_equal(memory_committed(sim->cluster, sim_group(sim), TOPIC_BOUNCES, p, NULL),
-                         memory_watermarks(sim->cluster, TOPIC_BOUNCES, p).high);
+        assert_int_equal(memory_committed(sim->cluster, sim_group(sim), sim_input(sim), p, NULL),
+                         memory_watermarks(sim->cluster, sim_input(sim), p).high);
 }
 
 /* Input written in transactions, some of them aborted, ends in markers that are no records. */
