@@ -22,3 +22,24 @@ struct sim_plant {
 struct sim_plant *sim_plant_new(struct sim *sim, int node, struct processor *worker);
 
 struct sim_plant *sim_plant_of(struct processor *processor);
+
+/* A bug: the store commits before the log. */
+struct processor *sim_plant_store_before_log(struct sim *sim, int node, struct processor *worker);
+
+/* --- the world that bugs are planted in --- */
+
+typedef struct processor *sim_plant_fn(struct sim *sim, int node, struct processor *worker);
+
+struct sim_trouble {
+    enum sim_role role;
+    struct memory_chaos_rates rates;
+    int nodes;
+    bool wipes;
+};
+
+/* Plants it (NULL: nothing) in the world of that seed. False: it did not come to rest, or the
+ * oracle is red. */
+bool sim_plant_green(uint64_t seed, sim_plant_fn *plant, struct sim_trouble trouble);
+
+/* Runs seeds until the bug shows; each is green without it. Fails the test otherwise. */
+void sim_plant_turns_red(sim_plant_fn *plant, struct sim_trouble trouble);

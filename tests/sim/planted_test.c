@@ -1,13 +1,14 @@
 /*
  * Does the oracle see anything? Bugs planted between engine and worker must turn it red, on the
- * same seeds that are green without them.
+ * same seeds that are green without them (the world they are planted in: tests/lib/sim_plant.c).
  *
- *   the store commits before the log       a batch that is aborted then is done already when it
- * comes again, and what it sent is gone. (After a kill the proof throws such a store away: that is
- * shown too.) restoring to the end of the topic      the last stable offset may be short of the
- * certificate's position, while markers are on their way; without the proof nobody notices the
- * certificate of the batch before    no state can be proven by it any more offsets committed beside
- * the           a kill before the commit loses the records between transaction
+ *   the store commits before the log: a batch that is aborted then is done already when it comes
+ *     again, and what it sent is gone. (After a kill the proof throws such a store away: that is
+ *     shown too.)
+ *   restoring to the end of the topic: the last stable offset may be short of the certificate's
+ *     position, while markers are on their way; without the proof nobody notices
+ *   the certificate of the batch before: no state can be proven by it any more
+ *   offsets committed beside the transaction: a kill before the commit loses the records between
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,43 +18,7 @@
 
 #include "sim_plant.h"
 
-#define SEEDS 40 /* at most so many until it is red */
-
 /* --- the bugs --- */
-
-static size_t commit_store_now(struct processor *processor, int32_t partition, int64_t input_next,
-                               char ret_text[PORT_METADATA_MAX + 1])
-{
-    struct sim_plant *plant = sim_plant_of(processor);
-    struct port *port = plant->sim->nodes[plant->node].port;
-    struct err err = {0};
-    size_t len =
-        plant->inner->ops->certificate_write(plant->inner, partition, input_next, ret_text);
-    int64_t sent = port->ops->sent_next(port, TOPIC_RECIPIENTS, partition);
-    if (sent >= 0)
-        plant->log_next[partition] = sent;
-    /* A failure shows in the commit that follows. */
-    enum rcode rc = plant->inner->ops->commit(plant->inner, partition, input_next,
-                                              plant->log_next[partition], &err);
-    (void)rc;
-    return len;
-}
-
-static enum rcode remember_log(struct processor *processor, int32_t partition,
-                               const struct certificate *certificate, struct err *err)
-{
-    struct sim_plant *plant = sim_plant_of(processor);
-    plant->log_next[partition] = certificate->log_next;
-    return plant->inner->ops->restore_finish(plant->inner, partition, certificate, err);
-}
-
-static struct processor *store_before_log(struct sim *sim, int node, struct processor *worker)
-{
-    struct sim_plant *plant = sim_plant_new(sim, node, worker);
-    plant->ops.certificate_write = commit_store_now;
-    plant->ops.restore_finish = remember_log;
-    return &plant->processor;
-}
 
 static void range_to_the_end(struct processor *processor, int32_t partition,
                              const struct certificate *certificate, struct restore_range *ret_range)
@@ -128,66 +93,12 @@ static struct processor *offsets_beside(struct sim *sim, int node, struct proces
     return &plant->processor;
 }
 
-/* --- the world --- */
-
-typedef struct processor *plant_fn(struct sim *sim, int node, struct processor *worker);
-
-struct trouble {
-    struct memory_chaos_rates rates;
-    int nodes;
-    bool wipes;
-};
-
-/* False: it did not come to rest, or the oracle is red. */
-static bool run(uint64_t seed, plant_fn *plant, struct trouble trouble)
-{
-    struct sim sim;
-    struct sim_options options = {.seed = seed,
-                                  .partitions = 2,
-                                  .nodes = trouble.nodes,
-                                  .recipients = 20,
-                                  .batch_records_max = 50,
-                                  .marker_delay_max_ms = 2000,
-                                  .chaos = trouble.rates,
-                                  .plant = plant};
-    sim_init(&sim, &options);
-    sim_heal(&sim);
-    sim_drain(&sim, 1000); /* every partition has a certificate */
-    sim.chaos.off = false;
-    for (int round = 0; round < 30; round++) {
-        int node = (int)sim_random(&sim, (uint64_t)trouble.nodes);
-        sim_feed(&sim, (int)sim_random(&sim, 60));
-        sim_step_all(&sim, (int)sim_random(&sim, 6));
-        if (sim_random(&sim, 4) == 0) {
-            sim_kill(&sim, node);
-            if (trouble.wipes)
-                sim_wipe(&sim, node);
-        }
-        sim_start(&sim, node);
-    }
-    sim_heal(&sim);
-    bool green = sim_drain(&sim, 3000) && sim_check(&sim, true) >= 0;
-    sim_deinit(&sim);
-    return green;
-}
-
-/* Runs seeds until the planted bug shows; each is green without it. */
-static void turns_red(plant_fn *plant, struct trouble trouble)
-{
-    for (uint64_t seed = sim_seed_first(); seed < sim_seed_first() + SEEDS; seed++) {
-        if (!run(seed, NULL, trouble))
-            fail_msg("seed %llu: red without the bug", (unsigned long long)seed);
-        if (!run(seed, plant, trouble))
-            return;
-    }
-    fail_msg("the bug was not seen on %d seeds", SEEDS);
-}
-
 static void a_store_committed_before_the_log_is_seen(void **state)
 {
     (void)state;
-    turns_red(store_before_log,
-              (struct trouble){.nodes = 2, .rates = {.refuse = 20000, .lose = 20000}});
+    sim_plant_turns_red(
+        sim_plant_store_before_log,
+        (struct sim_trouble){.nodes = 2, .rates = {.refuse = 20000, .lose = 20000}});
 }
 
 /* Kills alone, without a rebalance that aborts, cannot make the store run ahead: the proof finds it
@@ -196,27 +107,28 @@ static void a_store_ahead_of_the_log_is_thrown_away(void **state)
 {
     (void)state;
     for (uint64_t seed = sim_seed_first(); seed <= sim_seed_last(3); seed++)
-        assert_true(
-            run(seed, store_before_log, (struct trouble){.nodes = 1, .rates = {.kill = 10000}}));
+        assert_true(sim_plant_green(seed, sim_plant_store_before_log,
+                                    (struct sim_trouble){.nodes = 1, .rates = {.kill = 10000}}));
 }
 
 static void restoring_to_the_end_of_the_topic_is_seen(void **state)
 {
     (void)state;
-    turns_red(restore_to_the_end,
-              (struct trouble){.nodes = 2, .rates = {.kill = 10000}, .wipes = true});
+    sim_plant_turns_red(restore_to_the_end,
+                        (struct sim_trouble){.nodes = 2, .rates = {.kill = 10000}, .wipes = true});
 }
 
 static void the_certificate_of_the_batch_before_is_seen(void **state)
 {
     (void)state;
-    turns_red(certificate_before, (struct trouble){.nodes = 2, .rates = {.kill = 5000}});
+    sim_plant_turns_red(certificate_before,
+                        (struct sim_trouble){.nodes = 2, .rates = {.kill = 5000}});
 }
 
 static void offsets_committed_beside_the_transaction_are_seen(void **state)
 {
     (void)state;
-    turns_red(offsets_beside, (struct trouble){.nodes = 2, .rates = {.kill = 20000}});
+    sim_plant_turns_red(offsets_beside, (struct sim_trouble){.nodes = 2, .rates = {.kill = 20000}});
 }
 
 int main(void)

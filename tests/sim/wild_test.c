@@ -67,6 +67,7 @@ static struct sim_options random_options(uint64_t seed)
                                 .batch_records_max = batches[sim_random(&dice, 5)],
                                 .marker_delay_max_ms = delays[sim_random(&dice, 4)],
                                 .map_size_initial = sim_random(&dice, 3) ? 1 << 20 : 4096,
+                                .poll_records_max = sim_random(&dice, 3) ? 0 : 10,
                                 .certificate_refresh_ms = sim_random(&dice, 2) ? 3000 : 0,
                                 .chaos = {.refuse = (uint32_t)sim_random(&dice, 6000),
                                           .lose = (uint32_t)sim_random(&dice, 6000),
@@ -86,8 +87,8 @@ static void rewind_somewhere(struct sim *sim)
 
 static void set_some_clock(struct sim *sim, int node)
 {
-    static const int64_t jumps_ms[] = {0, 5, 1000, 60000, 600000};
-    int64_t jump_ms = jumps_ms[sim_random(sim, 5)];
+    static const int64_t jumps_ms[] = {0, 5, 1000, 60000, 600000, 3600000, 86400000};
+    int64_t jump_ms = jumps_ms[sim_random(sim, 7)];
     sim_set_clock(sim, node, sim_random(sim, 2) ? jump_ms : -jump_ms);
 }
 
