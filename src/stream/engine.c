@@ -80,6 +80,7 @@ void engine_restore(struct engine *engine, struct partition *partition, const ch
     partition->retry_at_ms = 0;
     partition->touched = false;
     partition->certify = false;
+    partition->held_until_ms = 0;
     engine->assign_dirty = true;
     engine->restore_dirty = true;
 }
@@ -254,6 +255,7 @@ static enum rcode poll_failed(struct engine *engine, enum rcode rc, int32_t id, 
         return OK;
     case DISPOSITION_RETRY:
     case DISPOSITION_ABORT:
+    case DISPOSITION_HOLD:
     case DISPOSITION_REJECT:
         log_warn(rcode_name(rc), err->text, LOG_I("thread", engine->options.thread));
         return OK;
@@ -391,7 +393,7 @@ static enum rcode assign_running(struct engine *engine, struct err *err)
     int count = 0;
     for (int i = 0; ready && i < engine->partition_count; i++) {
         const struct partition *partition = &engine->partitions[i];
-        if (partition->state == PARTITION_RUNNING)
+        if (partition->state == PARTITION_RUNNING && !partition->held_until_ms)
             positions[count++] = (struct port_position){partition->id, partition->input_next};
     }
     enum rcode rc = engine->port->ops->assign(engine->port, positions, count, err);
@@ -399,6 +401,21 @@ static enum rcode assign_running(struct engine *engine, struct err *err)
     if (rc == OK)
         engine->assign_dirty = running && !ready;
     return rc;
+}
+
+/* Whether any partition is held still; those that were held long enough are fetched again. */
+static bool any_held(struct engine *engine)
+{
+    bool any = false;
+    for (int i = 0; i < engine->partition_count; i++) {
+        struct partition *partition = &engine->partitions[i];
+        if (partition->held_until_ms && engine_now(engine) >= partition->held_until_ms) {
+            partition->held_until_ms = 0;
+            engine->assign_dirty = true;
+        }
+        any |= partition->held_until_ms != 0;
+    }
+    return any;
 }
 
 static void publish_stats(struct engine *engine)
@@ -440,7 +457,7 @@ enum rcode engine_step(struct engine *engine, struct err *err)
         mark_touched(engine);
         mark_certify(engine);
         engine->idle = (engine->counts_checked || !engine->partition_count) &&
-                       !needs_transaction(engine) && !engine->assign_dirty &&
+                       !needs_transaction(engine) && !any_held(engine) && !engine->assign_dirty &&
                        !any_in_state(engine, PARTITION_ASSIGNED) &&
                        !any_in_state(engine, PARTITION_RESTORING);
     }

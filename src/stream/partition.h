@@ -33,6 +33,7 @@ struct partition {
     bool touched;       /* the batch in hand has records of it */
     bool certify;       /* offsets must be committed although there may be no record */
     int64_t certified_at_ms;
+    int64_t held_until_ms; /* nothing is fetched of it until then; 0: it is not held */
 
     /* RESTORING */
     enum restore_stage stage;

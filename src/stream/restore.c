@@ -279,6 +279,7 @@ static enum rcode restore_failed(struct engine *engine, struct partition *partit
     switch (rcode_disposition(rc)) {
     case DISPOSITION_RETRY:
     case DISPOSITION_ABORT:
+    case DISPOSITION_HOLD:
         log_retry(engine, partition, rc, err);
         return OK;
     case DISPOSITION_RESTORE:

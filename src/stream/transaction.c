@@ -17,6 +17,7 @@
 
 #define REBUILD_WINDOW_MS (10LL * 60 * 1000)
 #define RETRY_WAIT_MS 20
+#define HOLD_MS 5000
 #define RETRY_WAIT_MS_MAX 5000
 /* No single step of a transaction takes longer than the broker's patience with it; beyond that the
  * outcome counts as unknown. */
@@ -207,6 +208,8 @@ static enum rcode fail_partition(struct engine *engine, int32_t id, enum disposi
     assert(partition);
     if (disposition == DISPOSITION_STOP)
         engine_fail(engine, partition, err);
+    else if (disposition == DISPOSITION_HOLD)
+        partition->held_until_ms = engine_now(engine) + HOLD_MS;
     else
         engine_restore(engine, partition, err->text, true);
     return OK;
@@ -220,8 +223,8 @@ static enum rcode transaction_failed(struct engine *engine, enum rcode rc, struc
     if (disposition == DISPOSITION_FATAL)
         return rc;
     log_warn(rcode_name(rc), err->text, LOG_I("thread", engine->options.thread));
-    bool known = disposition == DISPOSITION_ABORT || disposition == DISPOSITION_RESTORE ||
-                 disposition == DISPOSITION_STOP;
+    bool known = disposition == DISPOSITION_ABORT || disposition == DISPOSITION_HOLD ||
+                 disposition == DISPOSITION_RESTORE || disposition == DISPOSITION_STOP;
     if (known) {
         struct err abort_err = {0};
         enum rcode aborted = abort_log(engine, &abort_err);

@@ -239,7 +239,7 @@ static void set_back_too_often_it_waits_for_the_clock(void **state)
         }
         sim_pass(&sim, 10 * SECOND);
         assert_string_equal(sim_due_messages(&sim, p), "first");
-        sim_pass(&sim, 10 * SECOND);
+        sim_pass(&sim, 16 * SECOND); /* looked at every five seconds */
         assert_string_equal(sim_due_messages(&sim, p), "first m8");
         memory_cluster_advance(sim.cluster, 8 * MINUTE);
         sim_must_drain(&sim);
@@ -247,6 +247,39 @@ static void set_back_too_often_it_waits_for_the_clock(void **state)
         sim_check(&sim, false);
         sim_deinit(&sim);
     }
+}
+
+/* Others on the same thread do not wait with it. */
+static void one_that_waits_for_the_clock_keeps_nobody_waiting(void **state)
+{
+    (void)state;
+    struct sim sim;
+    char name[16], here[32], there[32];
+    init(&sim, 5, 2, 1);
+    sim_recipient_of(&sim, 0, here);
+    sim_recipient_of(&sim, 1, there);
+    sim_schedule(&sim, here, "first", sim_wall(&sim));
+    sim_pass(&sim, SECOND);
+    for (int i = 1; i <= 8; i++) {
+        sim_set_clock(&sim, 0, -i * MINUTE);
+        snprintf(name, sizeof(name), "m%d", i);
+        sim_schedule(&sim, here, name, sim_wall(&sim) - i * MINUTE + 20 * SECOND);
+        sim_pass(&sim, SECOND);
+    }
+    int64_t aborts = atomic_load(&engine_stats(sim.nodes[0].engine)->aborts);
+    for (int i = 0; i < 10; i++) {
+        snprintf(name, sizeof(name), "n%d", i);
+        sim_schedule(&sim, there, name, sim_wall(&sim) - 8 * MINUTE + 700);
+        sim_pass(&sim, SECOND);
+        assert_int_equal(sim_count(&sim, TOPIC_DUE, 1), i + 1);
+    }
+    assert_int_equal(sim_count(&sim, TOPIC_DUE, 0), 1);
+    assert_true(atomic_load(&engine_stats(sim.nodes[0].engine)->aborts) - aborts <= 3);
+    memory_cluster_advance(sim.cluster, 10 * MINUTE);
+    sim_must_drain(&sim);
+    assert_int_equal(sim_count(&sim, TOPIC_DUE, 0), 9);
+    sim_check(&sim, false);
+    sim_deinit(&sim);
 }
 
 int main(void)
@@ -259,6 +292,7 @@ int main(void)
         cmocka_unit_test(clocks_that_jump_back_and_forth_do_no_harm),
         cmocka_unit_test(a_duplicate_within_a_jump_back_stays_one),
         cmocka_unit_test(set_back_too_often_it_waits_for_the_clock),
+        cmocka_unit_test(one_that_waits_for_the_clock_keeps_nobody_waiting),
     };
     sim_log();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -246,10 +246,64 @@ static void duplicates_within_one_transaction_are_ignored(void **state)
     }
 }
 
+/* Nobody let it leave when its time came, and it is scheduled again: the new one takes its place,
+ * also in what has yet to be taken in. */
+static void late(bool taken_in, int64_t again_s, bool wiped)
+{
+    struct sim sim;
+    struct sim_due due;
+    struct sim_options options = {
+        .seed = 1, .role = SIM_DISPATCHER, .partitions = 1, .recipients = 1};
+    sim_init(&sim, &options);
+    sim.options.nodes = 1;
+    int64_t start_ms = sim_wall(&sim);
+    sim_schedule(&sim, A, "m", start_ms + 600 * SECOND);
+    sim_schedule(&sim, A, "m", start_ms + 650 * SECOND); /* a duplicate */
+    sim_schedule(&sim, A, "n", start_ms + 600 * SECOND);
+    if (taken_in) {
+        sim_start(&sim, 0);
+        sim_pass(&sim, SECOND);
+        sim_kill_all(&sim);
+    }
+    memory_cluster_advance(sim.cluster, start_ms + 700 * SECOND - sim_wall(&sim));
+    int64_t number = sim.produced;
+    sim_schedule(&sim, A, "m", start_ms + again_s * SECOND);
+    /* By this clock nothing is late, and the new one is read before the old one leaves. */
+    sim_set_clock(&sim, 0, -600 * SECOND);
+    sim_start(&sim, 0);
+    sim_pass(&sim, SECOND);
+    sim_set_clock(&sim, 0, 0);
+    sim_pass(&sim, SECOND);
+    assert_int_equal(sim_outcomes(&sim, COMMAND_REPLACED), 1);
+    assert_string_equal(sim_due_messages(&sim, 0), again_s > 700 ? "n" : "n m");
+    if (wiped) {
+        sim_kill_all(&sim);
+        sim_wipe_all(&sim);
+        sim_start(&sim, 0);
+        sim_pass(&sim, SECOND);
+        assert_string_equal(rcode_name(sim_failure(&sim, 0)), "ok");
+    }
+    sim_must_drain(&sim);
+    int64_t offset = 0;
+    assert_true(sim_read_due(&sim, 0, &offset, &due) && sim_read_due(&sim, 0, &offset, &due));
+    assert_int_equal(due.command.source_offset, number);
+    assert_false(sim_read_due(&sim, 0, &offset, &due));
+    sim_check(&sim, false);
+    sim_deinit(&sim);
+}
+
+static void what_is_late_gives_way_to_a_new_one(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 8; i++)
+        late(i & 1, i & 2 ? 900 : 690, i & 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_story_ends_as_it_should),
+        cmocka_unit_test(what_is_late_gives_way_to_a_new_one),
         cmocka_unit_test(duplicates_within_one_transaction_are_ignored),
     };
     sim_log();

@@ -34,6 +34,7 @@ static bool step(struct copier *copier, enum rcode rc)
         copier->retries++;
         return false;
     case DISPOSITION_ABORT:
+    case DISPOSITION_HOLD:
         copier->aborts++;
         return false;
     case DISPOSITION_REBUILD:

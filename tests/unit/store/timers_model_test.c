@@ -182,15 +182,23 @@ static void take(void *context, struct timer_place place, enum timer_state state
     check(m, false, "unclaim: not there");
 }
 
-static enum rcode take_all_of_one(struct model *m)
+static enum rcode take_out(struct model *m)
 {
     struct taking taking = {.m = m, .who = (int)next_random(m, RECIPIENTS)};
-    enum rcode rc = may_be_full(
-        m, timers_unclaim(m->f->store, person(taking.who), take, &taking, &m->f->err), "unclaim");
+    int wanted = (int)next_random(m, 2 * IDS); /* beyond the ids: all of them */
+    struct timer_id id = {{(unsigned char)wanted}};
+    enum rcode rc =
+        may_be_full(m,
+                    timers_unclaim(m->f->store, person(taking.who), wanted < IDS ? &id : NULL, take,
+                                   &taking, &m->f->err),
+                    "unclaim");
     for (size_t i = 0; rc == OK && i < taking.count; i++)
         rc = may_be_full(m, timers_drop(m->f->store, taking.offsets[i], &m->f->err), "drop");
     for (size_t i = m->gone; rc == OK && i < m->count; i++)
-        check(m, m->items[i].who != taking.who || m->items[i].state == GONE, "unclaim: too few");
+        check(m,
+              m->items[i].who != taking.who || m->items[i].state == GONE ||
+                  (wanted < IDS && m->items[i].id != wanted),
+              "unclaim: too few");
     return rc;
 }
 
@@ -336,8 +344,8 @@ static void forget_pending(struct model *m)
 static enum rcode operate(struct model *m)
 {
     static enum rcode (*const operations[])(struct model * m) = {
-        add_some,  add_some, take_all_of_one, let_leave, let_leave,
-        let_leave, keep_one, forget_some,     look,      look};
+        add_some,  add_some, take_out,    let_leave, let_leave,
+        let_leave, keep_one, forget_some, look,      look};
     size_t live = m->count - m->gone;
     return operations[live > LIVE_MAX ? 2 + next_random(m, 8) : next_random(m, 10)](m);
 }

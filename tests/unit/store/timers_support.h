@@ -111,7 +111,7 @@ static inline void note_visit(void *context, struct timer_place place, enum time
 static inline struct visits unclaim(struct fixture *f, struct identity who)
 {
     struct visits visits = {.count = 0};
-    assert_ok(f, timers_unclaim(f->store, who, note_visit, &visits, &f->err));
+    assert_ok(f, timers_unclaim(f->store, who, NULL, note_visit, &visits, &f->err));
     return visits;
 }
 

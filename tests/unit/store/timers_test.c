@@ -245,6 +245,26 @@ static void unclaim_takes_all_of_one_recipient(void **state)
     assert_int_equal(entries_of(f), 1);
 }
 
+static void unclaim_takes_all_of_one_id(void **state)
+{
+    struct fixture *f = *state;
+    struct timer timer = timer_of(1, 300, "a@example.org", 1);
+    struct visits visits = {.count = 0};
+    begin_new(f);
+    add(f, timer);
+    add(f, timer_of(2, 200, "a@example.org", 2));
+    add(f, timer_of(3, 100, "b@example.org", 1));
+    add(f, timer_of(4, 200, "a@example.org", 1));
+    assert_ok(f, timers_unclaim(f->store, timer.who, &timer.id, note_visit, &visits, &f->err));
+    assert_string_equal(visits.text, "300,1 200,4 ");
+    assert_place(find(f, "a@example.org", 1), -1, -1);
+    assert_place(find(f, "a@example.org", 2), 200, 2);
+    assert_place(find(f, "b@example.org", 1), 100, 3);
+    assert_ok(f, timers_drop(f->store, 1, &f->err));
+    assert_ok(f, timers_drop(f->store, 4, &f->err));
+    assert_verified(f);
+}
+
 /* Recipients whose keys are prefixes of others', tenants that look like addresses. */
 static void similar_recipients_are_kept_apart(void **state)
 {
@@ -317,7 +337,8 @@ static void what_is_no_recipient_is_refused(void **state)
         timer.who = people[i];
         assert_int_equal(timers_claim(f->store, &timer, &f->err), E_BUG);
         assert_int_equal(timers_find(f->store, timer.who, &timer.id, &last, &f->err), E_BUG);
-        assert_int_equal(timers_unclaim(f->store, timer.who, note_visit, &visits, &f->err), E_BUG);
+        assert_int_equal(timers_unclaim(f->store, timer.who, NULL, note_visit, &visits, &f->err),
+                         E_BUG);
     }
 }
 
@@ -534,6 +555,7 @@ int main(void)
         timers_test(find_tells_the_last_due_of_an_id),
         timers_test(a_claim_is_found_before_it_is_put),
         timers_test(unclaim_takes_all_of_one_recipient),
+        timers_test(unclaim_takes_all_of_one_id),
         timers_test(similar_recipients_are_kept_apart),
         timers_test(the_longest_recipient_has_room),
         timers_test(what_is_no_recipient_is_refused),
