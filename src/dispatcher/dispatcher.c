@@ -262,11 +262,12 @@ static enum rcode take_in(struct dispatcher *dispatcher, struct batch *batch, in
 
 static enum rcode finish(struct dispatcher_slot *slot, struct err *err)
 {
-    enum rcode rc = timers_forget(slot->slot.store, FORGET_MAX, slot_over, slot, err);
+    struct store *store = slot->slot.store;
+    enum rcode rc = timers_forget(store, FORGET_MAX, slot_over, slot, err);
     int64_t hint = slot->bounds.pending_offset;
-    return rc == OK ? timers_bounds(slot->slot.store, hint == INT64_MAX ? 0 : hint,
-                                    &slot->batch_bounds, err)
-                    : rc;
+    if (hint == INT64_MAX) /* nothing was pending: only what came since can be */
+        hint = store_meta(store)->input_next;
+    return rc == OK ? timers_bounds(store, hint, &slot->batch_bounds, err) : rc;
 }
 
 static enum rcode dispatcher_process(struct processor *processor, struct batch *batch,
