@@ -10,7 +10,8 @@
  *
  * committed on the due topic with the offsets of each transaction, says which commands are pending:
  * those below i, beyond the frontier (frontier.h), neither cancelled nor released by a later
- * record. So a lost store is rebuilt by reading the delayed topic from r to i.
+ * record. So a lost store is rebuilt by reading the delayed topic from r to i; what lies before m
+ * may have been deleted by retention.
  *
  * Whether a SCHEDULE repeats one that is pending already must follow from the log alone as well, or
  * a restore could not know it. So it is judged by the log's own clock: log time is the greatest

@@ -252,13 +252,14 @@ static void take_out(void *context, struct timer_place place, enum timer_state s
 }
 
 /* The witness makes this one a duplicate. As long as the frontier has not passed it, a restore must
- * come to the same, so it must begin no later than at the witness. */
+ * come to the same, so it must begin no later than at the witness. To be a witness itself it has to
+ * be due later. */
 static enum rcode fold_duplicate(struct group *group, struct job *job, struct timer_place witness,
                                  struct err *err)
 {
     struct timer_place place = {job->timer.due_ms, job->timer.offset};
     struct job *known = job_at(group, witness.offset);
-    if (job->timer.due_ms > job->time_ms)
+    if (job->timer.due_ms > witness.due_ms)
         job->fate = FATE_REMEMBER;
     if (job->passed || frontier_passed(&job->slot->batch_frontier, place))
         return OK;

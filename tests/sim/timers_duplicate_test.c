@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "dispatcher/dispatcher_internal.h"
 #include "sim_commands.h"
 
 #define SECOND INT64_C(1000)
@@ -208,6 +209,32 @@ static void every_story_ends_as_it_should(void **state)
             tell(&stories[i], (enum telling)telling);
 }
 
+/* Again and again the same: it is looked for among one, not among all, and takes no room. */
+static void a_command_repeated_for_ever_is_known_once(void **state)
+{
+    (void)state;
+    struct sim sim;
+    struct sim_options options = {.seed = 1,
+                                  .role = SIM_DISPATCHER,
+                                  .partitions = 1,
+                                  .recipients = 1,
+                                  .batch_records_max = 1000};
+    sim_init(&sim, &options);
+    sim.options.nodes = 1;
+    int64_t due_ms = sim_wall(&sim) + 600 * SECOND;
+    for (int i = 0; i < 20000; i++)
+        sim_schedule(&sim, A, "m", due_ms - i % 7);
+    sim_start(&sim, 0);
+    sim_pass(&sim, 5 * SECOND);
+    assert_int_equal(sim_outcomes(&sim, COMMAND_DUPLICATE), 19999);
+    const struct dispatcher_slot *slot =
+        dispatcher_slot((struct dispatcher *)sim.nodes[0].worker, 0);
+    assert_true(store_usage(slot->slot.store).used < 200000);
+    sim_must_drain(&sim);
+    assert_string_equal(sim_due_messages(&sim, 0), "m");
+    sim_deinit(&sim);
+}
+
 /* All lines of a story before the first that lets time pass, in one transaction. */
 static void duplicates_within_one_transaction_are_ignored(void **state)
 {
@@ -304,6 +331,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_story_ends_as_it_should),
         cmocka_unit_test(what_is_late_gives_way_to_a_new_one),
+        cmocka_unit_test(a_command_repeated_for_ever_is_known_once),
         cmocka_unit_test(duplicates_within_one_transaction_are_ignored),
     };
     sim_log();
