@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -67,6 +68,28 @@ int cli_fail(const struct err *err)
 {
     fprintf(stderr, "rimbalzo: %s\n", err->text);
     return cli_exit_code(err->code);
+}
+
+int64_t cli_number_arg(struct argp_state *state, const char *name, const char *arg, int64_t least)
+{
+    char *end;
+    errno = 0;
+    long long number = strtoll(arg, &end, 10);
+    if (errno || !*arg || *end || number < least)
+        argp_error(state, "--%s takes a whole number from %lld, not \"%s\"", name, (long long)least,
+                   arg);
+    return number;
+}
+
+double cli_share_arg(struct argp_state *state, const char *name, const char *arg)
+{
+    char *end;
+    double percent = strtod(arg, &end);
+    if (*end == '%')
+        end++;
+    if (!*arg || *end || !(percent >= 0 && percent <= 100))
+        argp_error(state, "--%s takes a percentage, not \"%s\"", name, arg);
+    return percent / 100;
 }
 
 bool cli_colours(FILE *stream)

@@ -44,6 +44,11 @@ int cli_exit_code(enum rcode code);
 /* "rimbalzo: <text>" on stderr; returns the exit code that fits. */
 int cli_fail(const struct err *err);
 
+/* The argument of --NAME as a number, `least` or more, or as a share of 1, given in percent. A
+ * usage error ends the process. */
+int64_t cli_number_arg(struct argp_state *state, const char *name, const char *arg, int64_t least);
+double cli_share_arg(struct argp_state *state, const char *name, const char *arg);
+
 /* True if `stream` is a terminal that wants colours (NO_COLOR is not set). */
 bool cli_colours(FILE *stream);
 

@@ -1,6 +1,4 @@
 /* rimbalzo produce-sample: realistic records into the input topic, or as JSON lines to look at. */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,6 +7,7 @@
 #include "base/hash.h"
 #include "cli/cli.h"
 #include "cli/deployment.h"
+#include "cli/mailer.h"
 #include "cli/sample.h"
 #include "cli/settings.h"
 #include "kafka/reader.h"
@@ -21,7 +20,9 @@
 
 struct options {
     struct settings_options settings;
+    struct mailer_options mailer;
     struct sample_options sample;
+    bool samples; /* an option that is not for the mailer */
     int64_t rate; /* records per second; 0: as fast as possible */
     bool now;     /* the events end now */
     bool show;    /* JSON lines on stdout instead of Kafka */
@@ -39,71 +40,55 @@ enum {
     KEY_SHOW
 };
 
-static int64_t number_arg(struct argp_state *state, const char *name, const char *arg,
-                          int64_t least)
-{
-    char *end;
-    errno = 0;
-    long long number = strtoll(arg, &end, 10);
-    if (errno || !*arg || *end || number < least)
-        argp_error(state, "--%s takes a whole number from %lld, not \"%s\"", name, (long long)least,
-                   arg);
-    return number;
-}
-
-static double share_arg(struct argp_state *state, const char *name, const char *arg)
-{
-    char *end;
-    double percent = strtod(arg, &end);
-    if (*end == '%')
-        end++;
-    if (!*arg || *end || !(percent >= 0 && percent <= 100))
-        argp_error(state, "--%s takes a percentage, not \"%s\"", name, arg);
-    return percent / 100;
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct options *options = state->input;
     switch (key) {
     case ARGP_KEY_INIT:
-        state->child_inputs[0] = &options->settings;
-        return 0;
-    case 'n':
-        options->sample.count = number_arg(state, "count", arg, 1);
+        state->child_inputs[0] = &options->mailer;
+        state->child_inputs[1] = &options->settings;
         return 0;
     case KEY_SEED:
-        options->sample.seed = (uint64_t)number_arg(state, "seed", arg, 0);
+        options->sample.seed = (uint64_t)cli_number_arg(state, "seed", arg, 0);
         return 0;
+    case 'n':
+        options->sample.count = cli_number_arg(state, "count", arg, 1);
+        break;
     case KEY_RECIPIENTS:
-        options->sample.recipients = number_arg(state, "recipients", arg, 1);
-        return 0;
+        options->sample.recipients = cli_number_arg(state, "recipients", arg, 1);
+        break;
     case KEY_SPAN:
-        options->sample.span_ms = number_arg(state, "span-days", arg, 0) * DAY_MS;
-        return 0;
+        options->sample.span_ms = cli_number_arg(state, "span-days", arg, 0) * DAY_MS;
+        break;
     case KEY_START:
         options->now = strcmp(arg, "now") == 0;
         if (!options->now)
-            options->sample.start_ms = number_arg(state, "start", arg, 0);
-        return 0;
+            options->sample.start_ms = cli_number_arg(state, "start", arg, 0);
+        break;
     case KEY_POISON:
-        options->sample.poison = share_arg(state, "poison", arg);
-        return 0;
+        options->sample.poison = cli_share_arg(state, "poison", arg);
+        break;
     case KEY_DUPLICATES:
-        options->sample.duplicates = share_arg(state, "duplicates", arg);
-        return 0;
+        options->sample.duplicates = cli_share_arg(state, "duplicates", arg);
+        break;
     case KEY_LATE:
-        options->sample.late = share_arg(state, "late", arg);
-        return 0;
+        options->sample.late = cli_share_arg(state, "late", arg);
+        break;
     case KEY_RATE:
-        options->rate = number_arg(state, "rate", arg, 1);
-        return 0;
+        options->rate = cli_number_arg(state, "rate", arg, 1);
+        break;
     case KEY_SHOW:
         options->show = true;
+        break;
+    case ARGP_KEY_END:
+        if (options->mailer.wanted && options->samples)
+            argp_error(state, "--mailer makes no samples: of their options it takes --seed only");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
+    options->samples = true;
+    return 0;
 }
 
 static enum rcode show_all(struct sample *sample, struct codec *codec, struct err *err)
@@ -199,6 +184,27 @@ static enum rcode produce(const struct options *options, const struct config *co
     return rc;
 }
 
+static enum rcode make_samples(struct options *options, const struct settings *settings,
+                               struct err *err)
+{
+    struct codec *codec;
+    struct sample_options *of = &options->sample;
+    if (!of->recipients)
+        of->recipients = of->count / 10 + 1;
+    if (options->now)
+        of->start_ms = clock_wall_ms() - of->span_ms;
+    of->policies = &settings->policies;
+    enum rcode rc = codec_new(&(struct codec_options){0}, &codec, err);
+    if (rc != OK)
+        return rc;
+    struct sample *sample = sample_new(of, codec);
+    rc = options->show ? show_all(sample, codec, err)
+                       : produce(options, settings->config, sample, err);
+    sample_free(sample);
+    codec_free(codec);
+    return rc;
+}
+
 int cmd_produce_sample(int argc, char **argv)
 {
     static const struct argp_option argp_options[] = {
@@ -214,20 +220,26 @@ int cmd_produce_sample(int argc, char **argv)
         {"rate", KEY_RATE, "N", 0, "records per second (default: as fast as possible)", 0},
         {"show", KEY_SHOW, NULL, 0, "JSON lines on stdout, nothing to Kafka", 0},
         {0}};
-    static const struct argp_child children[] = {{&settings_argp, 0, "Configuration:", 1}, {0}};
+    static const struct argp_child children[] = {
+        {&mailer_argp, 0, "Senders:", 1}, {&settings_argp, 0, "Configuration:", 2}, {0}};
     static const struct argp argp = {
         argp_options,
         parse,
         NULL,
         "Produces realistic records to the input topic.\v"
         "Bounces of mailboxes that are disabled, full or gone, mailboxes that recover, senders "
-        "that "
-        "answer retry commands when they are due, rate limits, outages of a domain, deliveries, "
-        "duplicates, late, misrouted and unusable records.",
+        "that answer retry commands when they are due, rate limits, outages of a domain, "
+        "deliveries, duplicates, late, misrouted and unusable records. All of it in event time: "
+        "nothing waits.\n\n"
+        "With --mailer it waits for the commands of the due topic instead, as the dispatcher lets "
+        "them leave, and answers each with a delivery or a bounce. Its place is kept in the group "
+        "<app>-mailer, so that it goes on where it stopped; what it answers twice has the same "
+        "event id and is counted once.",
         children,
         NULL,
         NULL};
-    struct options options = {.sample = {.seed = 1,
+    struct options options = {.mailer = MAILER_DEFAULTS,
+                              .sample = {.seed = 1,
                                          .count = 10000,
                                          .span_ms = 30 * DAY_MS,
                                          .start_ms = START_MS_DEFAULT,
@@ -235,24 +247,15 @@ int cmd_produce_sample(int argc, char **argv)
                                          .duplicates = 0.01,
                                          .late = 0.01}};
     struct settings settings = {0};
-    struct codec *codec = NULL;
     struct err err = {0};
     argp_parse(&argp, argc, argv, 0, NULL, &options);
-    if (!options.sample.recipients)
-        options.sample.recipients = options.sample.count / 10 + 1;
-    if (options.now)
-        options.sample.start_ms = clock_wall_ms() - options.sample.span_ms;
+    options.mailer.seed = options.sample.seed;
     enum rcode rc = settings_load(&options.settings, &settings, &err);
-    if (rc == OK)
-        rc = codec_new(&(struct codec_options){0}, &codec, &err);
     if (rc == OK) {
-        options.sample.policies = &settings.policies;
-        struct sample *sample = sample_new(&options.sample, codec);
-        rc = options.show ? show_all(sample, codec, &err)
-                          : produce(&options, settings.config, sample, &err);
-        sample_free(sample);
+        settings_log(&settings);
+        rc = options.mailer.wanted ? mailer_run(&options.mailer, &settings, &err)
+                                   : make_samples(&options, &settings, &err);
     }
-    codec_free(codec);
     settings_deinit(&settings);
     return cli_finish(rc == OK ? EXIT_CODE_OK : cli_fail(&err));
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/hash.h"
+#include "cli/refusal.h"
 #include "domain/address.h"
 #include "domain/id.h"
 
@@ -148,29 +149,10 @@ static struct entry *entry_of(struct sample *sample, int64_t number)
     return entry;
 }
 
-/* The class a record will get; only what the generator itself makes. */
-static void verdict_of(const char *status, struct event *event)
-{
-    static const struct {
-        const char *status;
-        enum bounce_class bounce_class;
-        enum reason reason;
-    } verdicts[] = {{"4.2.1", CLASS_SOFT, REASON_MAILBOX_DISABLED},
-                    {"4.2.2", CLASS_SOFT, REASON_MAILBOX_FULL},
-                    {"5.1.1", CLASS_HARD, REASON_USER_UNKNOWN},
-                    {"4.4.2", CLASS_TRANSIENT, REASON_NETWORK},
-                    {"4.7.28", CLASS_TRANSIENT, REASON_RATE_LIMITED},
-                    {"5.7.1", CLASS_POLICY, REASON_POLICY}};
-    for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
-        if (strcmp(verdicts[i].status, status) == 0) {
-            event->bounce_class = verdicts[i].bounce_class;
-            event->reason = verdicts[i].reason;
-        }
-    }
-}
-
-/* Keeps our copy of the state, and plans the answer to the command that follows. */
-static void follow(struct sample *sample, struct entry *entry, const struct input_record *record)
+/* Keeps our copy of the state, and plans the answer to the command that follows. `refusal` is that
+ * of a bounce. */
+static void follow(struct sample *sample, struct entry *entry, const struct input_record *record,
+                   enum refusal refusal)
 {
     struct event event = {.kind = record->kind == RECORD_BOUNCE ? EVENT_BOUNCE : EVENT_DELIVERY,
                           .who = {STR(""), str_of(entry->address)},
@@ -182,8 +164,10 @@ static void follow(struct sample *sample, struct entry *entry, const struct inpu
                           .message_attempt = record->message_attempt};
     struct recipient before = entry->state;
     struct effects effects;
-    if (record->kind == RECORD_BOUNCE)
-        verdict_of(record->status.data, &event);
+    if (record->kind == RECORD_BOUNCE) {
+        event.bounce_class = refusal_texts[refusal].bounce_class;
+        event.reason = refusal_texts[refusal].reason;
+    }
     before.source_offset = -1; /* offsets differ between partitions: never a duplicate by offset */
     recipient_step(sample->options.policies, entry->known ? &before : NULL, &event, sample->now_ms,
                    &entry->state, &effects);
@@ -211,41 +195,24 @@ static void follow(struct sample *sample, struct entry *entry, const struct inpu
 
 /* --- records --- */
 
-struct text {
-    const char *status, *diagnostic;
-    int32_t reply_code;
-};
-
-static struct text bounce_text(struct sample *sample, enum trait trait,
+static enum refusal refusal_of(struct sample *sample, enum trait trait,
                                const struct provider *provider)
 {
-    static const struct text disabled = {
-        "4.2.1", "450 4.2.1 The email account that you tried to reach is temporarily disabled",
-        450};
-    static const struct text full = {"4.2.2", "452 4.2.2 The recipient's mailbox is over quota",
-                                     452};
-    static const struct text gone = {"5.1.1", "550 5.1.1 User unknown in virtual mailbox table",
-                                     550};
-    static const struct text outage = {"4.4.2", "connect to mx: Connection timed out", 421};
-    static const struct text rate = {
-        "4.7.28", "421 4.7.28 Our system has detected an unusual rate of unsolicited mail", 421};
-    static const struct text policy = {
-        "5.7.1", "550 5.7.1 Message rejected due to content restrictions", 550};
     if (sample->outage_provider >= 0 && provider == &providers[sample->outage_provider])
-        return outage;
+        return REFUSAL_OUTAGE;
     switch (trait) {
     case TRAIT_DISABLED:
     case TRAIT_RECOVERS:
-        return disabled;
+        return REFUSAL_DISABLED;
     case TRAIT_FULL:
-        return full;
+        return REFUSAL_FULL;
     case TRAIT_GONE:
-        return gone;
+        return REFUSAL_GONE;
     case TRAIT_HEALTHY:
     case TRAIT_COUNT:
         break;
     }
-    return draw(sample, 3) ? rate : policy;
+    return draw(sample, 3) ? REFUSAL_RATE : REFUSAL_POLICY;
 }
 
 static bool bounces(struct sample *sample, enum trait trait, bool answer)
@@ -287,17 +254,14 @@ static void make_record(struct sample *sample, int64_t number, const struct pend
         .retry_of = answered ? str_of(answered->retry_of) : STR_NULL,
         .source = STR("produce-sample"),
     };
+    enum refusal refusal = REFUSAL_COUNT;
     if (bounces(sample, trait, answered != NULL)) {
-        struct text text = bounce_text(sample, trait, provider);
-        record.kind = RECORD_BOUNCE;
-        record.status = str_of(text.status);
-        record.diagnostic = str_of(text.diagnostic);
-        record.reply_code = text.reply_code;
+        refusal = refusal_of(sample, trait, provider);
+        refusal_fill(refusal, &record);
         record.remote_mta = str_of(provider->mx);
-        record.stage = STR("rcpt");
         record.message_attempt = answered ? answered->message_attempt : 0;
     }
-    follow(sample, entry, &record);
+    follow(sample, entry, &record, refusal);
     buf_clear(&sample->value);
     buf_clear(&sample->key);
     codec_encode_input(sample->codec, &record, &sample->value);

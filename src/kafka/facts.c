@@ -301,6 +301,19 @@ enum rcode facts_partition_count(struct client *client, const char *topic, int32
     return rc;
 }
 
+enum rcode facts_partition_count_wait(struct client *client, const char *topic, int64_t deadline_ms,
+                                      int32_t *ret_count, struct err *err)
+{
+    static const struct timespec pause = {.tv_nsec = 100 * 1000000};
+    for (;;) {
+        enum rcode rc = facts_partition_count(client, topic, ret_count, err);
+        if (rc == OK || rcode_disposition(rc) != DISPOSITION_RETRY ||
+            clock_monotonic_ms() > deadline_ms)
+            return rc;
+        nanosleep(&pause, NULL);
+    }
+}
+
 enum rcode facts_cluster_id(struct client *client, struct arena *arena, struct str *ret_id,
                             struct err *err)
 {

@@ -44,3 +44,5 @@ enum rcode facts_cluster_id(struct client *client, struct arena *arena, struct s
 enum rcode facts_watermarks_wait(struct client *client, const char *topic, int32_t partition,
                                  int64_t deadline_ms, struct port_watermarks *ret_watermarks,
                                  struct err *err) WARN_UNUSED;
+enum rcode facts_partition_count_wait(struct client *client, const char *topic, int64_t deadline_ms,
+                                      int32_t *ret_count, struct err *err) WARN_UNUSED;

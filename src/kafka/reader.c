@@ -1,7 +1,5 @@
 #include "kafka/reader.h"
 
-#include <time.h>
-
 #include "base/clock.h"
 #include "kafka/facts.h"
 #include "kafka/scan.h"
@@ -51,15 +49,8 @@ void kafka_reader_close(struct kafka_reader *reader)
 enum rcode kafka_reader_partition_count(struct kafka_reader *reader, const char *topic,
                                         int32_t *ret_count, struct err *err)
 {
-    static const struct timespec pause = {.tv_nsec = 100 * 1000000};
-    int64_t deadline_ms = clock_monotonic_ms() + ANSWER_MS;
-    for (;;) {
-        enum rcode rc = facts_partition_count(reader->scan.client, topic, ret_count, err);
-        if (rc == OK || rcode_disposition(rc) != DISPOSITION_RETRY ||
-            clock_monotonic_ms() > deadline_ms)
-            return rc;
-        nanosleep(&pause, NULL);
-    }
+    return facts_partition_count_wait(reader->scan.client, topic, clock_monotonic_ms() + ANSWER_MS,
+                                      ret_count, err);
 }
 
 static enum rcode find_bounds(struct run *run, int32_t partition, struct err *err)

@@ -1,6 +1,6 @@
 /*
- * A reader of explicit partitions from explicit offsets: read_committed, no group, never commits.
- * The restore reader of the port, and what tools read topics with. Internal to src/kafka.
+ * A reader of explicit partitions from explicit offsets: read_committed, no member of a group. The
+ * restore reader of the port, and what tools read topics with. Internal to src/kafka.
  */
 #pragma once
 #include "kafka/fetched.h"
@@ -14,8 +14,8 @@ struct scan {
     struct err failure;
 };
 
-/* `group`: librdkafka wants one for assigning; nothing is committed to it and it never comes to be.
- */
+/* `group`: librdkafka wants one for assigning. Nothing is committed to it here, and without that it
+ * never comes to be. */
 enum rcode scan_open(struct scan *scan, const char *role, struct kafka_properties properties,
                      const char *group, struct err *err) WARN_UNUSED;
 void scan_close(struct scan *scan); /* of an open or zeroed one */
