@@ -48,12 +48,10 @@ class Comparison:
         self.fold = fold(self.inputs, partitions, self.config, self.codec.decode, history=True,
                          classifier=classifier)
         self.differences = []
-        self.commands = []  # (fields, record) of the delayed topic
 
-    def run(self, frontier=None, certificates=None, digest=False):
+    def run(self, certificates=None, digest=False):
         """All differences, as lines of text.
 
-        frontier: also check the due topic, where all that was due up to this time must be released.
         certificates: also check these: partition -> (changelog position, text); with `digest` their digests too.
         """
         actual = self.read_outputs()
@@ -63,8 +61,6 @@ class Comparison:
         self.compare_states()
         self.check_suppressed(actual)
         self.check_repetition(actual)
-        if frontier is not None:
-            self.check_due(frontier)
         if certificates is not None:
             self.check_certificates(certificates, digest)
         return self.differences
@@ -94,6 +90,7 @@ class Comparison:
 
     def read_outputs(self):
         actual = []
+        causes = {(record.partition, record.offset): record for record in self.inputs}
         for topic, (name, _) in OUTPUTS.items():
             for record in self.topics[topic]:
                 fields = self.decode(topic, record, name)
@@ -102,8 +99,14 @@ class Comparison:
                 self.check_place(topic, record, fields)
                 actual.append({"type": name, **fields})
                 if name == "RetryCommand":
-                    self.commands.append((fields, record))
+                    self.check_headers(topic, record, causes.get((fields["source_partition"], fields["source_offset"])))
         return actual
+
+    def check_headers(self, topic, record, cause):
+        """A command has the headers of the record that caused it, without ours."""
+        wanted = [header for header in cause.headers if not header[0].startswith("rimbalzo-")] if cause else []
+        if list(record.headers) != wanted:
+            self.differ(topic, f"{place(record)} has headers {record.headers} instead of {wanted}")
 
     def compare_outputs(self, actual):
         expected_count = Counter(frozen(self.comparable(output)) for output in self.fold.outputs)
@@ -334,43 +337,7 @@ class Comparison:
                 self.differ("invariant 4", f"{output['command_id']} of {address} comes again")
             emitted[address].append(output["command_id"])
 
-    # The due topic and the certificates
-
-    def check_due(self, frontier):
-        """Invariant 5, as far as it can be seen from outside."""
-        scheduled, last_cancel, last_release = self.read_delayed()
-        released = Counter()
-        for record in self.topics["retries.due"]:
-            fields = self.decode("retries.due", record, "RetryCommand")
-            if fields is None:
-                continue
-            command_id = fields["command_id"]
-            released[command_id] += 1
-            offsets = [one.offset for one, _ in scheduled[command_id] if is_copy(record, one)]
-            if not offsets:
-                self.differ("due", f"{place(record)} {command_id} was never scheduled")
-            elif record.timestamp < fields["due_at"] and last_release.get(record.key, -1) < offsets[0]:
-                early = fields["due_at"] - record.timestamp
-                self.differ("due", f"{place(record)} {command_id} is early by {early} ms")
-        for command_id, found in scheduled.items():
-            last, fields = found[-1]
-            if released[command_id] > len(found):
-                self.differ("due", f"{command_id} scheduled {len(found)} times, released {released[command_id]} times")
-            kept = fields["due_at"] <= frontier and last.offset > last_cancel.get(last.key, -1)
-            if kept and not released[command_id]:
-                self.differ("due", f"{command_id} was due at {fields['due_at']} and is not released")
-
-    def read_delayed(self):
-        """SCHEDULEs by id with their records in offset order; the last CANCEL's and RELEASE's offsets by key."""
-        scheduled, last_cancel, last_release = defaultdict(list), {}, {}
-        for fields, record in sorted(self.commands, key=lambda command: command[1].offset):
-            if fields["action"] == "SCHEDULE":
-                scheduled[fields["command_id"]].append((record, fields))
-            elif fields["action"] == "CANCEL":
-                last_cancel[record.key] = record.offset
-            else:
-                last_release[record.key] = record.offset
-        return scheduled, last_cancel, last_release
+    # Certificates
 
     def check_certificates(self, certificates, digest):
         live, ends = self.live_changelog()
@@ -447,11 +414,6 @@ def tupled(state):
     return {name: tuple(value) if isinstance(value, list) else value for name, value in state.items()}
 
 
-def is_copy(record, other):
-    """A released record keeps the key, value and headers of the scheduled one."""
-    return (record.key, record.value, record.headers) == (other.key, other.value, other.headers)
-
-
 def digest_like(text, hashes):
     """The XOR of all hashes, in hexadecimal; in decimal if that is how the text is written."""
     value = 0
@@ -482,9 +444,9 @@ def describe_copy(copy):
     return f"into partition {partition}, key {key!r}, headers {list(headers)}, {len(value)} octets"
 
 
-def compare(inputs, topics, partitions, frontier=None, certificates=None, digest=False, **options):
+def compare(inputs, topics, partitions, certificates=None, digest=False, **options):
     """All differences between the reference and the records written; an empty list if there are none."""
-    return Comparison(inputs, topics, partitions, **options).run(frontier, certificates, digest)
+    return Comparison(inputs, topics, partitions, **options).run(certificates, digest)
 
 
 def report(differences, limit, file=sys.stdout):
@@ -526,7 +488,6 @@ def main():
     parser.add_argument("--prefix", default="rimbalzo.", help="prefix of the topics' names")
     parser.add_argument("--config", default="{}", metavar="JSON", help="overrides of the default configuration")
     parser.add_argument("--ignore-rule", action="store_true", help="do not compare rule and last_rule")
-    parser.add_argument("--frontier", type=int, metavar="MS", help="also check the due topic, released up to this time")
     parser.add_argument("--offsets", metavar="FILE", help="also check the certificates: output of group_offsets")
     parser.add_argument("--digest", action="store_true", help="the digest of the certificates too")
     parser.add_argument("--limit", type=int, default=10, help="differences of each kind to print")
@@ -538,7 +499,7 @@ def main():
         ignore_rule=options.ignore_rule, prefix=options.prefix,
     )  # fmt: skip
     certificates = options.offsets and read_certificates(options.offsets, options.prefix + "recipients")
-    comparison.run(options.frontier, certificates, options.digest)
+    comparison.run(certificates, options.digest)
     report(comparison.differences, options.limit)
     expected = comparison.fold
     print(

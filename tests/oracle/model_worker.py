@@ -55,7 +55,9 @@ class ModelWorker:
         for output in self.fold.feed(record):
             key = record_key(output["tenant"], output["recipient"])
             value = self.codec.encode(output["type"], output)
-            self.write(TOPIC_OF[output["type"]], partition_of(key, self.partitions), key.encode(), value)
+            headers = [header for header in record.headers if not header[0].startswith("rimbalzo-")]
+            self.write(TOPIC_OF[output["type"]], partition_of(key, self.partitions), key.encode(), value,
+                       headers if output["type"] == "RetryCommand" else ())
         for letter in self.fold.dead_letters[before[0] :]:
             self.dead_letter(letter)
         for reroute in self.fold.reroutes[before[1] :]:

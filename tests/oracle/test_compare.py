@@ -92,6 +92,13 @@ class Planted(unittest.TestCase):
             self.assertIn("has key", "".join(self.differences(topic, [good[0]._replace(key=b"x"), *good[1:]])))
             self.assertIn("cannot be read", "".join(self.differences(topic, [good[0]._replace(value=b"x"), *good[1:]])))
 
+    def test_headers_of_commands(self):
+        good = self.topics["retries.delayed"]
+        at = next(place for place, record in enumerate(good) if record.headers)
+        for headers in ([], [*good[at].headers, ("more", b"")], [("rimbalzo-rerouted", b"0:1:2"), *good[at].headers]):
+            bad = [*good[:at], good[at]._replace(headers=headers), *good[at + 1 :]]
+            self.assertIn("has headers", "".join(self.differences("retries.delayed", bad)))
+
     def test_rule_can_be_ignored(self):
         good = self.topics["suppressions"]
         bad = [changed(self.codec, good[0], "SuppressionEvent", rule="another"), *good[1:]]
@@ -174,34 +181,9 @@ class Planted(unittest.TestCase):
         self.assertIn("invariant 4", "".join(differences))
 
 
-class Due(unittest.TestCase):
+class Certificates(unittest.TestCase):
     def setUp(self):
         self.inputs, self.topics, self.config = world(2, 300, without=["poison", "misrouted"])
-        self.codec = avro.Codec()
-        by_id = {}
-        cancelled = {}
-        for record in self.topics["retries.delayed"]:
-            fields = self.codec.decode(record.value)[1]
-            if fields["action"] == "SCHEDULE":
-                by_id[fields["command_id"]] = record
-            elif fields["action"] == "CANCEL":
-                cancelled[record.key] = record.offset
-        self.due = [
-            record._replace(timestamp=NOW) for record in by_id.values() if record.offset > cancelled.get(record.key, -1)
-        ]
-
-    def check(self, due, frontier=NOW):
-        topics = {**self.topics, "retries.due": due}
-        return "".join(compare(self.inputs, topics, 4, frontier=frontier, config=self.config))
-
-    def test_released_commands(self):
-        self.assertTrue(self.due)
-        self.assertEqual(self.check(self.due), "")
-        self.assertIn("is not released", self.check(self.due[1:]))
-        self.assertIn("scheduled 1 times, released 2 times", self.check(self.due + self.due[:1]))
-        self.assertIn("was never scheduled", self.check(self.due + [self.due[0]._replace(key=b"x")]))
-        early = [record._replace(timestamp=1) for record in self.due]
-        self.assertIn("early by", self.check(early))
 
     def test_certificates(self):
         fold = Comparison(self.inputs, self.topics, 4).fold
