@@ -21,7 +21,7 @@ def faults(s: Scenario):
     acts[3:3] = [("moment",)]
     acts[6:6] = [("guest",), ("restart_broker", False)]
     acts += [("guest",), ("both",), ("moment",)]
-    chaos = Chaos(pipeline, pipeline.stream(seed=SEED, count=COUNT), SEED, acts, verbose=True)
+    chaos = Chaos(pipeline, pipeline.feeder(pipeline.stream(seed=SEED, count=COUNT)), SEED, acts, verbose=True)
     chaos.run()
     done = chaos.table()
     assert all(chaos.kills[name] for name in FAILPOINTS), "a crash point was never met"

@@ -22,6 +22,7 @@ struct options {
     int64_t stable_ms;
     int64_t deadline_ms;
     bool counts_only;
+    bool ends_only;
 };
 
 struct part {
@@ -40,7 +41,7 @@ struct parts {
 static void usage(void)
 {
     fputs("usage: topic_dump -b BOOTSTRAP [--isolation read_committed|read_uncommitted]\n"
-          "                  [--stable-ms N] [--deadline-ms N] [--count] TOPIC...\n",
+          "                  [--stable-ms N] [--deadline-ms N] [--count | --ends] TOPIC...\n",
           stderr);
     exit(64);
 }
@@ -109,6 +110,16 @@ static rd_kafka_t *reader_new(const struct options *options, bool read_uncommitt
     client_set(conf, "fetch.queue.backoff.ms", "10");
     client_set(conf, "fetch.wait.max.ms", "50");
     return client_new(RD_KAFKA_CONSUMER, conf);
+}
+
+/* In the order of the topics given. */
+static void find_ends(rd_kafka_t *reader, struct parts *parts)
+{
+    for (size_t i = 0; i < parts->count; i++) {
+        int64_t low;
+
+        watermarks(reader, &parts->items[i], &low, &parts->items[i].end);
+    }
 }
 
 /* Assigns at explicit offsets: a logical one can jump to the end when its reply comes late. */
@@ -192,6 +203,7 @@ static struct options options_parse(int argc, char **argv)
                                           {"stable-ms", required_argument, NULL, 's'},
                                           {"deadline-ms", required_argument, NULL, 'd'},
                                           {"count", no_argument, NULL, 'c'},
+                                          {"ends", no_argument, NULL, 'e'},
                                           {NULL, 0, NULL, 0}};
     struct options options = {.deadline_ms = 120000};
     int option;
@@ -207,6 +219,8 @@ static struct options options_parse(int argc, char **argv)
             options.deadline_ms = strtoll(optarg, NULL, 10);
         else if (option == 'c')
             options.counts_only = true;
+        else if (option == 'e')
+            options.ends_only = true;
         else
             usage();
     }
@@ -233,8 +247,11 @@ int main(int argc, char **argv)
             wait_stable(committed, uncommitted, &parts.items[i], deadline_ms);
         rd_kafka_destroy(options.read_uncommitted ? committed : uncommitted);
     }
-    consume(reader, &options, &parts);
-    if (options.counts_only)
+    if (options.ends_only)
+        find_ends(reader, &parts);
+    else
+        consume(reader, &options, &parts);
+    if (options.counts_only || options.ends_only)
         for (size_t i = 0; i < parts.count; i++)
             printf("%s\t%d\t%lld\t%lld\n", parts.items[i].topic, parts.items[i].partition,
                    (long long)parts.items[i].count, (long long)parts.items[i].end);

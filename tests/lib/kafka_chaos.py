@@ -18,7 +18,8 @@ FAILPOINTS = ("after-begin", "after-stage", "after-produce", "before-offsets", "
               "after-kafka-commit", "between-lmdb-commits", "mid-restore", "on-revoke")
 
 # So short that what a dead owner left open is over soon, and many small transactions.
-CONFIG = {"kafka": {"transaction.timeout.ms": "6000"}, "worker": {"commit_interval": "40ms"}}
+CONFIG = {"kafka": {"transaction.timeout.ms": "6000"}, "worker": {"commit_interval": "40ms"},
+          "dispatcher": {"commit_interval": "40ms"}}
 
 TRICKLE = 10  # records a turn once an act has used its share, so that there are transactions all the same
 
@@ -26,17 +27,17 @@ TRICKLE = 10  # records a turn once an act has used its share, so that there are
 class Chaos:
     """`acts` are the methods called by run(); each is one thing that goes wrong."""
 
-    def __init__(self, pipeline, records, seed, acts, verbose=False, texts=False):
+    def __init__(self, pipeline, feeder, seed, acts, verbose=False, **verify):
         self.pipeline = pipeline
         self.broker = pipeline.broker
         self.rng = random.Random(seed)
         self.acts = acts
         self.verbose = verbose
-        self.texts = texts  # the input holds texts of the rules
+        self.verify = verify  # options of the pipeline's verify
         self.members = [pipeline.worker(name, config=CONFIG) for name in ("w1", "w2")]
         self.guests = [pipeline.worker(name, config=CONFIG) for name in ("g1", "g2")]
-        self.feeder = pipeline.feeder(records)
-        self.share = max(1, len(records) // (len(acts) + 1))
+        self.feeder = feeder
+        self.share = max(1, feeder.total // (len(acts) + 1))
         self.chunk = max(TRICKLE, self.share // 10)
         self.budget = 0
         self.kills = Counter()
@@ -62,7 +63,7 @@ class Chaos:
             if worker.is_alive():
                 code = worker.terminate()
                 assert code == 0, f"{worker.name} ended with {code}\n{worker.log_tail()}"
-        verdict = self.pipeline.verify(texts=self.texts)
+        verdict = self.pipeline.verify(**self.verify)
         self.say(f"right: {verdict}")
         return verdict
 

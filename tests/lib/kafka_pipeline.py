@@ -28,6 +28,7 @@ import compare
 import poison
 import records as oracle_records
 import stream as oracle_stream
+from config import DEFAULTS, Config
 
 # Streams of the oracle begin in 2001: nothing may be deleted or rolled by the age of its records.
 BROKER = {"log.retention.check.interval.ms": 2**31 - 1, "log.roll.ms": 2**62}
@@ -115,7 +116,11 @@ class Classifier:
 
 
 class Pipeline:
-    """One app on the scenario's broker."""
+    """One app on the scenario's broker, and the worker's side of it."""
+
+    ROLE = "worker"
+    INPUT = "bounces"
+    CERTIFIED = "recipients"  # the topic with whose offsets the certificates are committed
 
     def __init__(self, scenario, app, partitions=4, broker=None, apply=True, config=None):
         self.scenario = scenario
@@ -123,9 +128,9 @@ class Pipeline:
         self.app = app
         self.prefix = f"{app}."
         self.partitions = partitions
-        self.group = f"{app}-worker"
-        self.input = self.prefix + "bounces"
-        self.changelog = self.prefix + "recipients"
+        self.group = f"{app}-{self.ROLE}"
+        self.input = self.prefix + self.INPUT
+        self.changelog = self.prefix + self.CERTIFIED
         self.config = config or {}
         self.workers = []
         self.fold = None  # the oracle's, once verified
@@ -133,7 +138,8 @@ class Pipeline:
             self.apply()
 
     def worker(self, instance="w1", **options):
-        """A Worker (not started) of this app."""
+        """A Worker (not started) of this app and role."""
+        options.setdefault("command", self.ROLE)
         base = {"app": self.app, "topics": {"prefix": self.prefix, "partitions": self.partitions}}
         config = merged(merged(base, self.config), options.pop("config", {}))
         worker = self.scenario.worker(f"{self.app}-{instance}", config=config, **options)
@@ -227,17 +233,21 @@ class Pipeline:
         topics = self.read()
         inputs = topics.pop("bounces", [])
         classifier = Classifier(self.scenario, inputs) if texts else None
-        comparison = compare.Comparison(inputs, topics, self.partitions, prefix=self.prefix, ignore_rule=not texts,
-                                        **({"classifier": classifier} if texts else {}))
+        config = Config({key: value for key, value in self.config.items() if key in DEFAULTS})
+        comparison = compare.Comparison(inputs, topics, self.partitions, config, prefix=self.prefix,
+                                        ignore_rule=not texts, **({"classifier": classifier} if texts else {}))
         differences = comparison.run(certificates=self.certificates(), digest=True)
-        if differences:
-            text = io.StringIO()
-            compare.report(differences, 5, text)
-            raise AssertionError(f"{self.app}: {len(differences)} differences\n{text.getvalue()}")
+        self.expect_none(differences)
         if calm:
             self.check_calm()
         self.fold = comparison.fold
         return Verdict(comparison, topics, inputs)
+
+    def expect_none(self, differences):
+        if differences:
+            text = io.StringIO()
+            compare.report(differences, 5, text)
+            raise AssertionError(f"{self.app}: {len(differences)} differences\n{text.getvalue()}")
 
     def check_calm(self, allowed=()):
         """No worker has logged an error of its own. librdkafka calls fatal what costs us a producer."""
@@ -262,8 +272,12 @@ class Feeder:
         self.producer = Producer(pipeline.broker.bootstrap, pipeline.input)
 
     @property
+    def total(self):
+        return len(self.records)
+
+    @property
     def left(self):
-        return len(self.records) - self.given
+        return self.total - self.given
 
     def give(self, count):
         """Sends up to `count` of them; returns how many."""

@@ -140,11 +140,19 @@ def count_topic(bootstrap, topic, isolation="read_committed", stable_s=0, deadli
     return sum(int(line.split("\t")[2]) for line in text.splitlines())
 
 
+def ends_of_topics(bootstrap, topics, isolation="read_committed"):
+    """{topic: {partition: end offset}}, asked in this order: the last stable one, or the high watermark if
+    read_uncommitted."""
+    text = run_tool("topic_dump", "-b", bootstrap, "--ends", "--isolation", isolation, *topics).decode()
+    ends = {topic: {} for topic in topics}
+    for topic, partition, _, end in (line.split("\t") for line in text.splitlines()):
+        ends[topic][int(partition)] = int(end)
+    return ends
+
+
 def end_offsets(bootstrap, topic, isolation="read_committed"):
-    """{partition: end offset}: the last stable one, or the high watermark if read_uncommitted."""
-    text = run_tool("topic_dump", "-b", bootstrap, "--count", "--isolation", isolation, topic).decode()
-    rows = [line.split("\t") for line in text.splitlines()]
-    return {int(row[1]): int(row[3]) for row in rows}
+    """{partition: end offset} of one topic."""
+    return ends_of_topics(bootstrap, [topic], isolation)[topic]
 
 
 def latest_by_key(records):
@@ -181,23 +189,26 @@ class Committed(NamedTuple):
     metadata: str
 
 
-def committed(bootstrap, group, deadline_s=60):
-    """{(topic, partition): Committed} of a group, once no transaction is pending on it."""
-    def ask():
-        done = subprocess.run([tool_path("group_offsets"), "-b", bootstrap, group],
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, check=False)
-        if done.returncode == 75:
-            return None
-        if done.returncode != 0:
-            raise ToolError(f"group_offsets {group}: {done.stderr.decode('utf-8', 'replace').strip()}")
-        return (done.stdout.decode(),)
-
-    text, = wait_until(ask, deadline_s, f"stable offsets of {group}")
+def committed_now(bootstrap, group):
+    """{(topic, partition): Committed} of a group; None while a transaction is pending on it."""
+    done = subprocess.run([tool_path("group_offsets"), "-b", bootstrap, group],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, check=False)
+    if done.returncode == 75:
+        return None
+    if done.returncode != 0:
+        raise ToolError(f"group_offsets {group}: {done.stderr.decode('utf-8', 'replace').strip()}")
     offsets = {}
-    for line in text.splitlines():
+    for line in done.stdout.decode().splitlines():
         topic, partition, offset, metadata = line.split("\t", 3)
         offsets[topic, int(partition)] = Committed(int(offset), metadata)
     return offsets
+
+
+def committed(bootstrap, group, deadline_s=60):
+    """The same, once no transaction is pending."""
+    found, = wait_until(lambda: [offsets for offsets in [committed_now(bootstrap, group)] if offsets is not None],
+                        deadline_s, f"stable offsets of {group}")
+    return found
 
 
 def main():

@@ -44,7 +44,7 @@ def run(options, scenario):
     records = records_of(pipeline, options)
     plan = acts(random.Random(options.seed), options.moments)
     print(f"{len(records)} records of load {options.load}, {len(plan)} acts, seed {options.seed}", flush=True)
-    chaos = Chaos(pipeline, records, options.seed, plan, verbose=True, texts=options.load == "sample")
+    chaos = Chaos(pipeline, pipeline.feeder(records), options.seed, plan, verbose=True, texts=options.load == "sample")
     began = time.monotonic()
     try:
         verdict = chaos.run()
