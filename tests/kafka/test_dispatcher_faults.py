@@ -23,7 +23,7 @@ def faults(s: Scenario):
     acts = [("failpoint", name) for name in FAILPOINTS]
     acts[3:3] = [("moment",)]
     acts[6:6] = [("guest",), ("restart_broker", False)]
-    acts += [("guest",), ("both",), ("moment",)]
+    acts += [("guest",), ("all_at_once",), ("moment",)]
     feeder = dispatch.feeder(COUNT, SEED, recipients=600, delay_ms=DELAY_MS)
     chaos = Chaos(dispatch, feeder, SEED, acts, verbose=True)
     with dispatch.watched():

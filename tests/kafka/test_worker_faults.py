@@ -20,7 +20,7 @@ def faults(s: Scenario):
     acts = [("failpoint", name) for name in FAILPOINTS]
     acts[3:3] = [("moment",)]
     acts[6:6] = [("guest",), ("restart_broker", False)]
-    acts += [("guest",), ("both",), ("moment",)]
+    acts += [("guest",), ("all_at_once",), ("moment",)]
     chaos = Chaos(pipeline, pipeline.feeder(pipeline.stream(seed=SEED, count=COUNT)), SEED, acts, verbose=True)
     chaos.run()
     done = chaos.table()

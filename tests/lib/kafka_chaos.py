@@ -27,14 +27,14 @@ TRICKLE = 10  # records a turn once an act has used its share, so that there are
 class Chaos:
     """`acts` are the methods called by run(); each is one thing that goes wrong."""
 
-    def __init__(self, pipeline, feeder, seed, acts, verbose=False, **verify):
+    def __init__(self, pipeline, feeder, seed, acts, members=None, verbose=False, **verify):
         self.pipeline = pipeline
         self.broker = pipeline.broker
         self.rng = random.Random(seed)
         self.acts = acts
         self.verbose = verbose
         self.verify = verify  # options of the pipeline's verify
-        self.members = [pipeline.worker(name, config=CONFIG) for name in ("w1", "w2")]
+        self.members = members or [pipeline.worker(name, config=CONFIG) for name in ("w1", "w2")]
         self.guests = [pipeline.worker(name, config=CONFIG) for name in ("g1", "g2")]
         self.feeder = feeder
         self.share = max(1, feeder.total // (len(acts) + 1))
@@ -50,7 +50,7 @@ class Chaos:
         for worker in self.members:
             worker.start()
         self.budget = self.share
-        self.pump(lambda: all("running" in codes(w) for w in self.members), 60, "both members to run")
+        self.pump(lambda: all("running" in codes(w) for w in self.members), 60, "all members to run")
         for name, *arguments in self.acts:
             self.budget += self.share
             began = time.monotonic()
@@ -142,14 +142,14 @@ class Chaos:
         self.come_back(victim)
         return f"{victim.instance} killed at a random moment" + (", its state wiped" if wiped else "")
 
-    def both(self):
+    def all_at_once(self):
         """All members die within a moment."""
         self.pass_time(self.rng.uniform(0, 0.5))
         for victim in self.members:
             self.kill(victim, "at random")
         for victim in self.members:
             self.come_back(victim)
-        return "both members killed"
+        return "all members killed"
 
     def come_back(self, victim):
         """At once, so that its place is still its own, or after its session has ended."""

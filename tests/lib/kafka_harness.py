@@ -94,11 +94,12 @@ class Worker:
     """One process of the product. It can be started, killed and started again, with the same
     configuration and state directory; each start has a log of its own."""
 
-    def __init__(self, directory, bootstrap, instance, command="worker", config=None, sets=None, failpoint=None,
-                 env=None):
+    def __init__(self, directory, bootstrap, instance, command="worker", arguments=(), config=None, sets=None,
+                 failpoint=None, env=None):
         self.dir = directory
         self.instance = instance
         self.command = command
+        self.arguments = arguments
         self.sets = dict(sets or {})
         self.failpoint = failpoint
         self.env = dict(env or {})
@@ -131,7 +132,8 @@ class Worker:
         environment = {**self.env, **(env or {})}
         point = failpoint if failpoint is not None else (self.failpoint if self.starts == 1 else None)
         environment["RIMBALZO_FAILPOINT"] = point or ""
-        arguments = [a for k, v in {**self.sets, **(sets or {})}.items() for a in ("--set", f"{k}={v}")]
+        arguments = [*self.arguments,
+                     *(a for k, v in {**self.sets, **(sets or {})}.items() for a in ("--set", f"{k}={v}"))]
         self.process = Process(f"{self.command} {self.instance}",
                                [binary_path(), self.command, "-c", self.config_path, *arguments],
                                os.path.join(self.dir, f"{self.instance}.{self.starts}.log"), env=environment)
