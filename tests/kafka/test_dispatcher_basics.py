@@ -58,8 +58,9 @@ def each_kind_of_command(s: Scenario):
     assert letters[b"delay_too_long"].header("rimbalzo-topic") == b"kinds.retries.delayed"
 
     outcomes = {name: dispatcher.metric("rimbalzo_dispatcher_commands_total", outcome=name)
-                for name in ("scheduled", "duplicate", "cancelled", "freed", "released", "void")}
-    assert outcomes == {"scheduled": 6, "duplicate": 1, "cancelled": 1, "freed": 2, "released": 3, "void": 1}, outcomes
+                for name in ("scheduled", "duplicate", "replaced", "cancelled", "freed", "released", "void")}
+    assert outcomes == {"scheduled": 6, "duplicate": 1, "replaced": 0, "cancelled": 1, "freed": 2, "released": 3,
+                        "void": 1}, outcomes
     assert dispatcher.metric("rimbalzo_dead_letters_total", reason="delay_too_long") == 1
     assert dispatcher.metric("rimbalzo_dispatcher_pending") == 0
     assert dispatcher.metric("rimbalzo_dispatcher_overdue_seconds") == 0

@@ -38,7 +38,9 @@ class Commands:
         if dice < 0.03:
             return self.record(now, self.schedule(now, now + DELAY_MAX_MS + rng.randrange(3000, 10**8)))
         if dice < 0.055 and self.recent:
-            return rng.choice(self.recent)[1]  # the very same record
+            due = [record for fields, record in self.recent if now - 500 < fields["due_at"] <= now]
+            # The very same record, perhaps while it is about to leave.
+            return rng.choice(due) if due and rng.random() < 0.5 else rng.choice(self.recent)[1]
         if dice < 0.08 and self.recent:
             fields = rng.choice(self.recent)[0]  # the same id, perhaps in other letters, due at another time
             command_id = rng.choice((str.lower, str.upper))(fields["command_id"])

@@ -52,6 +52,9 @@ class ModelDispatcher:
             partition.next += 1
             self.take(partition, record, leaving)
         due = sorted(place for place in partition.pending if place[0] <= self.now)
+        # Not all at once; but what the frontier has passed already would count as having left.
+        passed = sum(place <= partition.frontier for place in due)
+        due = due[: passed + self.rng.choice((1, 5, 50))]
         leaving += [partition.pending.pop(place) for place in due]
         if due:
             partition.frontier = max(partition.frontier, due[-1])
@@ -74,9 +77,11 @@ class ModelDispatcher:
             place = fields["due_at"], record.offset
             known = partition.known[recipient]
             duplicate = any(one == command_id and due_at > partition.log_time for one, due_at, _ in known)
-            known.append((command_id, fields["due_at"], place))
             if not duplicate:
+                for late in [place for one, _, place in known if one == command_id]:
+                    partition.pending.pop(late, None)
                 partition.pending[place] = record
+            known.append((command_id, fields["due_at"], place))
             return
         for _, _, place in partition.known.pop(recipient, ()):
             found = partition.pending.pop(place, None)

@@ -3,8 +3,8 @@
 
 What must leave follows from the delayed topic alone (README.md, "Commands that wait"): it is folded here, record by
 record, into accepted commands and dead letters. Then every record of the due topic must be an accepted command, octet
-for octet, none too often, none before its time, none after its CANCEL had certainly been taken in; and every accepted
-command must be there unless a CANCEL allows it not to be. Exit code 1 if anything differs.
+for octet, none too often, none before its time, none after what ends it had certainly been taken in; and every accepted
+command must be there unless a CANCEL or a successor allows it not to be. Exit code 1 if anything differs.
 """
 
 import argparse
@@ -44,8 +44,9 @@ class Command:
         self.command_id = command_id
         self.due_at = due_at
         self.duplicate = duplicate
-        self.end = None  # "CANCEL" or "RELEASE": the first one of its recipient that stands behind it …
-        self.end_offset = FOREVER  # … and where
+        # The first behind it that ends its waiting: CANCEL or RELEASE of its recipient, or a SCHEDULE of its id that is
+        # no duplicate; and where.
+        self.end, self.end_offset = None, FOREVER
         self.left = None  # the record of the due topic
 
     @property
@@ -53,7 +54,7 @@ class Command:
         return self.record.offset
 
     def is_open(self, input_next):
-        """Whether neither CANCEL nor RELEASE stands behind it, before this offset."""
+        """Whether nothing ends it before this offset."""
         return self.end_offset >= input_next
 
 
@@ -102,17 +103,18 @@ class Partition:
 
     def take(self, record, fields):
         recipient = self.waiting[fields["tenant"], fields["recipient"]]
-        if fields["action"] == "SCHEDULE":
-            same = recipient[fields["command_id"].lower()]
-            duplicate = any(command.due_at > self.log_time for command in same)
-            command = Command(record, fields["command_id"], fields["due_at"], duplicate)
-            same.append(command)
-            self.commands.append(command)
+        if fields["action"] != "SCHEDULE":
+            for same in recipient.values():
+                end(same, fields["action"], record.offset)
+            recipient.clear()
             return
-        for same in recipient.values():
-            for command in same:
-                command.end, command.end_offset = fields["action"], record.offset
-        recipient.clear()
+        same = recipient[fields["command_id"].lower()]
+        duplicate = any(command.due_at > self.log_time for command in same)
+        if not duplicate:
+            end(same, "SCHEDULE", record.offset)
+            same.clear()
+        same.append(Command(record, fields["command_id"], fields["due_at"], duplicate))
+        self.commands.append(same[-1])
 
     def log_time_before(self, offset):
         """The log time just before an offset."""
@@ -244,7 +246,8 @@ class Comparison:
             "duplicates": sum(len(p.commands) for p in self.partitions.values()) - len(accepted),
             "left": len(self.matched),
             "left early by RELEASE": sum(command.left.timestamp < command.due_at for command in self.matched),
-            "cancelled": sum(command.left is None for command in accepted),
+            "cancelled": sum(command.left is None and command.end == "CANCEL" for command in accepted),
+            "replaced": sum(command.left is None and command.end == "SCHEDULE" for command in accepted),
             "left before their CANCEL": sum(command.end == "CANCEL" for command in self.matched),
             "dead letters": sum(len(partition.dead_letters) for partition in self.partitions.values()),
         }
@@ -283,8 +286,8 @@ class Released:
 
     def match(self, records, commands):
         """Gives each of the records, which are alike, to one of the commands, which are alike too. Most often there is
-        one of each; else the first records go to cancelled commands, which need not have left, as far as there are more
-        records than the others need."""
+        one of each; else the first records go to commands that need not have left, as far as there are more records than
+        the others need."""
         spare = len(records) - sum(self.must_leave(command) for command in commands)
         for record in records:
             fits = [command for command in commands if command.left is None and not self.objection(record, command)]
@@ -312,7 +315,7 @@ class Released:
             if command.end_offset >= known:
                 return f"{early}, before its RELEASE was written at {command.end_offset}"
         if record.offset >= self.last_place(command):
-            return f"left after its CANCEL at {command.end_offset} had been taken in"
+            return f"left after its {command.end} at {command.end_offset} had been taken in"
         return None
 
     def delayed_end_at(self, record):
@@ -321,8 +324,8 @@ class Released:
         return self.delayed_ends[at] if at < len(self.delayed_ends) else FOREVER
 
     def last_place(self, command):
-        """Where the due topic ended when the command's CANCEL had been taken in for the first time that was seen."""
-        if command.end != "CANCEL":
+        """Where the due topic ended when it was seen for the first time that what ends the command is taken in."""
+        if command.end not in ("CANCEL", "SCHEDULE"):
             return FOREVER
         at = bisect.bisect_right(self.committed, command.end_offset)
         return self.due_ends[at] if at < len(self.due_ends) else FOREVER
@@ -352,6 +355,11 @@ class Frontier:
 
 
 # --- Small helpers -------------------------------------------------------------------------------------------
+
+
+def end(commands, action, offset):
+    for command in commands:
+        command.end, command.end_offset = action, offset
 
 
 def octets(record):
