@@ -14,6 +14,7 @@ static const struct {
     {"dispatcher", cmd_dispatcher, "send retry commands on when they are due"},
     {"run", cmd_run, "worker and dispatcher in one process"},
     {"topics", cmd_topics, "create the topics, or check them: plan, apply, check"},
+    {"ingest", cmd_ingest, "bounces of mails, logs and webhooks as records into the input topic"},
     {"produce-sample", cmd_produce_sample, "produce realistic records to the input topic"},
     {"state", cmd_state, "what is known of a recipient: get, list"},
     {"classify", cmd_classify, "class and reason of a bounce, or of one per line of stdin"},

@@ -119,6 +119,7 @@ int cmd_config(int argc, char **argv);
 int cmd_decode(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_dispatcher(int argc, char **argv);
+int cmd_ingest(int argc, char **argv);
 int cmd_produce_sample(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_state(int argc, char **argv);

@@ -1,0 +1,36 @@
+/*
+ * A mail as the dsn adapter wants it: decoded by GMime, whatever its charsets and encodings, with
+ * its parts told apart. Nothing here judges what it means.
+ *
+ * A mail may carry others (a bounce that somebody forwards, a digest of them). `mail_next` gives
+ * the outer mail first and then those, level by level.
+ */
+#pragma once
+#include "base/arena.h"
+
+#define MAIL_TEXTS_MAX 8
+
+/* Spans live in the arena; null: there is none. Texts are UTF-8 as far as the mail is. */
+struct mail {
+    struct str from, to, subject, message_id, auto_submitted, mailer, failed_recipients;
+    int64_t date_ms; /* TIME_NULL: none, or not to be read */
+    bool report;     /* multipart/report */
+    bool feedback;   /* with a feedback report, or a type that says so */
+    struct str texts[MAIL_TEXTS_MAX]; /* for people, in their order; HTML only if there is no other */
+    int text_count;
+    struct str status;   /* fields of its delivery-status parts, an empty line between parts */
+    struct str returned; /* header of the message it returns */
+};
+
+struct mail_reader;
+
+/* The octets must outlive the reader. Never fails: anything is a mail of sorts. */
+struct mail_reader *mail_open(struct str octets);
+void mail_close(struct mail_reader *reader);
+bool mail_next(struct mail_reader *reader, struct arena *arena, struct mail *ret_mail);
+
+/* A date of RFC 5322, in any of the forms that are seen; TIME_NULL if it is none. */
+int64_t mail_date(struct arena *arena, struct str text);
+
+/* The unfolded value of a header field in `block`, which is header lines; null if it has none. */
+struct str mail_header(struct arena *arena, struct str block, const char *name);
