@@ -8,9 +8,10 @@ static bool is_alnum(char c)
     return (c >= '0' && c <= '9') || (lower >= 'a' && lower <= 'z') || (c & 0x80);
 }
 
+/* Of unquoted local parts, but '/' and '|': those are rather a path's or a pipe's. */
 static bool is_local_char(char c)
 {
-    return is_alnum(c) || (c && strchr(".!#$%&'*+-/=?^_`{|}~", c));
+    return is_alnum(c) || (c && strchr(".!#$%&'*+-=?^_`{}~", c));
 }
 
 static bool is_domain_char(char c)

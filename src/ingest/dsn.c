@@ -111,12 +111,19 @@ static struct str recipient_of(const struct reading *reading, const struct repor
         return report->final;
     if (usable(reading, report->actual))
         return report->actual;
-    /* A pipe, a name without a domain: the notice may know whom it was for. */
+    /* A pipe, a name without a domain: others may know whom it was for. */
+    struct str address, other;
+    size_t begin, end;
+    struct str list = reading->mail.failed_recipients;
+    if (address_in_text(list, &address, &begin, &end) &&
+        !address_in_text((struct str){list.data + end, list.len - end}, &other, &begin, &end))
+        return address;
     if (reading->notice.count == 1)
         return reading->notice.recipients[0].address;
     return report->final.len ? report->final : report->original;
 }
 
+/* What the text for people says of the recipient; NULL if it says nothing, or only of others. */
 static const struct notice_recipient *notice_of(const struct reading *reading,
                                                 const struct report_recipient *report,
                                                 size_t report_count)
@@ -144,20 +151,30 @@ static struct str bare_reply(struct str text)
     return text;
 }
 
-/* The text for people, where the fields have none, or only that time ran out. */
+/* A number that a local delivery program ended with is no text. */
+static bool has_words(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((text.data[i] & 0x80) || (ascii_lower(text.data[i]) >= 'a' &&
+                                      ascii_lower(text.data[i]) <= 'z'))
+            return true;
+    return false;
+}
+
+/* The text for people has the stage, which fields have no place for; and more than that where the
+ * fields have no diagnostic, or only that time ran out. `said` NULL: all there is to say. */
 static void use_notice(struct reading *reading, const struct notice_recipient *said,
                        struct input_record *record)
 {
-    struct str reply = said ? said->reply : STR("");
-    bool expired = is_expired(record->status) && reply_read(reply).code &&
-                   !str_equal(reply, record->diagnostic);
-    if (!reply.len || (record->diagnostic.len && !expired))
-        return;
+    struct str reply = said ? said->reply : reading->notice.said;
+    bool expired = is_expired(record->status) && reply_read(reply).code;
     if (!record->stage.data)
         record->stage = reply_stage(reply);
-    if (!record->remote_mta.data)
+    if (said && !record->remote_mta.data)
         record->remote_mta = reply_host(reply);
-    record->diagnostic = reading->notice.whole || expired ? reply : bare_reply(reply);
+    if (!reply.len || (has_words(record->diagnostic) && !expired))
+        return;
+    record->diagnostic = !said || reading->notice.whole || expired ? reply : bare_reply(reply);
 }
 
 static void read_report_recipient(struct reading *reading, const struct report_recipient *report,
@@ -171,7 +188,9 @@ static void read_report_recipient(struct reading *reading, const struct report_r
                                      .remote_mta = report->remote_mta}};
     struct input_record *record = &found.record;
     record->occurred_at_ms = mail_date(arena, report->last_attempt);
-    use_notice(reading, notice_of(reading, report, report_count), record);
+    const struct notice_recipient *said = notice_of(reading, report, report_count);
+    if (said || (report_count == 1 && !reading->notice.count))
+        use_notice(reading, said, record);
     reply_complete(arena, record);
     if (action == DSN_FAILED && !ingest_equal_caseless(record->recipient, report->final))
         found.attributes[0] = (struct ingest_attribute){"final_recipient", report->final};
@@ -241,6 +260,8 @@ static void find_notice(struct reading *reading)
             break;
     }
     reading->returned = mail->returned.len ? mail->returned : reading->notice.returned;
+    if (!reading->returned.len) /* its part is there, but not told apart */
+        reading->returned = notice_returned(&reading->ingest->arena, mail->status);
 }
 
 /* --- mails --- */

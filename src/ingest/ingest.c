@@ -189,7 +189,7 @@ static bool recipient_of(struct ingest *ingest, struct str text, struct str *ret
     return true;
 }
 
-static void bounce_fields(struct ingest *ingest, const struct found *found,
+static void other_fields(struct ingest *ingest, const struct found *found,
                           struct input_record *record)
 {
     struct arena *arena = &ingest->arena;
@@ -222,8 +222,8 @@ void ingest_event(struct ingest *ingest, const struct found *found)
     record->occurred_at_ms = event_time(ingest, found->record.occurred_at_ms);
     record->retry_of = clean_or_null(arena, found->record.retry_of, TEXT_FIELD_MAX);
     record->source = str_of(ingest_format_names[ingest->options.format]);
-    if (!delivery)
-        bounce_fields(ingest, found, record);
+    /* The record of a delivery has no place for most of these; they are there to be shown. */
+    other_fields(ingest, found, record);
 }
 
 /* --- items --- */

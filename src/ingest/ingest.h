@@ -72,7 +72,9 @@ enum ingest_outcome {
 
 struct ingest_entry {
     enum ingest_outcome outcome;
-    struct input_record record; /* skipped: what is known, for people; recipient may be null */
+    /* Complete for a bounce; of a delivery also what its record has no place for. Skipped: what is
+     * known, for people; recipient may be null. */
+    struct input_record record;
     struct str canonical;       /* the canonical recipient of a bounce or delivery */
     enum ingest_skip skip;      /* skipped */
     enum rcode code;            /* rejected: reason of a dead letter */

@@ -66,7 +66,7 @@ static struct str without_final_dot(struct str name)
     return name;
 }
 
-static void fill_bounce(struct ingest *ingest, const json_t *value, struct found *found)
+static void fill_reply(struct ingest *ingest, const json_t *value, struct found *found)
 {
     struct input_record *record = &found->record;
     record->reply_code = json_reply_code(value, "response.code");
@@ -74,7 +74,8 @@ static void fill_bounce(struct ingest *ingest, const json_t *value, struct found
     record->diagnostic = diagnostic_of(ingest, value, record->reply_code, record->status);
     record->stage = ingest_stage(json_text(value, "response.command"));
     record->remote_mta = without_final_dot(json_text(value, "peer_address.name"));
-    reply_complete(&ingest->arena, record);
+    if (record->kind == RECORD_BOUNCE)
+        reply_complete(&ingest->arena, record);
     found->attributes[0] = (struct ingest_attribute){"type", json_text(value, "type")};
     found->attributes[1] = (struct ingest_attribute){"id", json_text(value, "id")};
     found->attributes[2] = (struct ingest_attribute){"queue", json_text(value, "queue")};
@@ -131,8 +132,7 @@ static void read_record(struct ingest *ingest, const json_t *value)
     json_hints(json_at(value, "meta"), &found.record);
     json_header_hints(json_at(value, "headers"), &found.record);
     fill_id(ingest, value, &found);
-    if (kind == BOUNCE)
-        fill_bounce(ingest, value, &found);
+    fill_reply(ingest, value, &found);
     if (!json_is_array(recipients))
         add_recipient(ingest, &found, recipients);
     else if (!json_array_size(recipients))

@@ -192,6 +192,17 @@ static void walk_parts(struct walk *walk, GMimeObject *top)
     }
 }
 
+/* The Date field, else when the last server received it. */
+static int64_t date_of(GMimeObject *object, struct arena *arena)
+{
+    int64_t date_ms = mail_date(arena, str_of(g_mime_object_get_header(object, "Date")));
+    struct str received = str_of(g_mime_object_get_header(object, "Received"));
+    const char *semicolon = received.len ? memrchr(received.data, ';', received.len) : NULL;
+    if (date_ms != TIME_NULL || !semicolon)
+        return date_ms;
+    return mail_date(arena, str_of(semicolon + 1));
+}
+
 bool mail_next(struct mail_reader *reader, struct arena *arena, struct mail *ret_mail)
 {
     if (reader->next == reader->count)
@@ -206,7 +217,7 @@ bool mail_next(struct mail_reader *reader, struct arena *arena, struct mail *ret
         .auto_submitted = header_of(object, arena, "Auto-Submitted"),
         .mailer = header_of(object, arena, "X-Mailer"),
         .failed_recipients = header_of(object, arena, "X-Failed-Recipients"),
-        .date_ms = mail_date(arena, str_of(g_mime_object_get_header(object, "Date"))),
+        .date_ms = date_of(object, arena),
     };
     struct walk walk = {reader, arena, &mail, STR_NULL};
     if (top) {

@@ -47,7 +47,7 @@ static struct str diagnostic_of(const json_t *event)
     return text.len ? text : json_text(event, "delivery-status.description");
 }
 
-static void fill_bounce(struct ingest *ingest, const json_t *event, struct found *found)
+static void fill_reply(struct ingest *ingest, const json_t *event, struct found *found)
 {
     struct input_record *record = &found->record;
     const json_t *status = json_at(event, "delivery-status");
@@ -57,7 +57,8 @@ static void fill_bounce(struct ingest *ingest, const json_t *event, struct found
         record->reply_code = 0;
     record->status = ingest_status(&ingest->arena, json_text(status, "enhanced-code"));
     record->remote_mta = json_text(status, "mx-host");
-    reply_complete(&ingest->arena, record);
+    if (record->kind == RECORD_BOUNCE)
+        reply_complete(&ingest->arena, record);
     found->attributes[0] = (struct ingest_attribute){"reason", json_text(event, "reason")};
     found->attributes[1] = (struct ingest_attribute){"id", json_text(event, "id")};
 }
@@ -85,8 +86,7 @@ static void read_one(struct ingest *ingest, const json_t *event)
     if (found.id_parts[0].data)
         found.id_parts[1] = json_any_text(arena, event, "timestamp");
     json_hints(json_at(event, "user-variables"), &found.record);
-    if (!delivered)
-        fill_bounce(ingest, event, &found);
+    fill_reply(ingest, event, &found);
     ingest_event(ingest, &found);
 }
 

@@ -32,19 +32,20 @@ static struct notice_recipient *find_recipient(struct notice *notice, struct str
     return NULL;
 }
 
-static bool has_code(struct str text)
+/* How much a text has of a reply: 2 with a reply code, 1 with an enhanced code. */
+static int weight(struct str text)
 {
     struct reply reply = reply_read(text);
-    return reply.code || reply.status.cls;
+    return reply.code ? 2 : reply.status.cls ? 1 : 0;
 }
 
-/* A recipient that comes twice keeps the reply that has a code. */
+/* A recipient that comes twice keeps the reply that has more. */
 static void add_recipient(struct reading *reading, struct str address, struct str reply)
 {
     struct notice *notice = reading->notice;
     struct notice_recipient *known = find_recipient(notice, address);
     if (known) {
-        if (!known->reply.len || (!has_code(known->reply) && has_code(reply)))
+        if (!known->reply.len || weight(reply) > weight(known->reply))
             known->reply = reply;
         return;
     }
@@ -87,15 +88,19 @@ static struct str join(struct reading *reading, struct str head, size_t first, s
     return lines_join(reading->arena, &reading->lines, head, first, end, REPLY_MAX);
 }
 
-/* Lines that belong to a recipient's block: up to an empty one or the next recipient. Behind a
+/* Lines that belong to the block of `address`: up to an empty one or the next recipient. Behind a
  * sentence all that follows does. */
-static size_t block_end(const struct reading *reading, enum notice_form form, size_t at)
+static size_t block_end(const struct reading *reading, enum notice_form form, struct str address,
+                        size_t at)
 {
-    struct str address, rest;
-    while (at < reading->lines.count &&
-           (form == NOTICE_WITHIN || !line_is_empty(reading->lines.items[at])) &&
-           !recipient_in_line(form, reading->lines.items[at], &address, &rest))
-        at++;
+    struct str other, rest;
+    for (; at < reading->lines.count; at++) {
+        struct str line = reading->lines.items[at];
+        if (form != NOTICE_WITHIN && line_is_empty(line))
+            break;
+        if (recipient_in_line(form, line, &other, &rest) && !ingest_equal_caseless(other, address))
+            break;
+    }
     return at;
 }
 
@@ -130,7 +135,7 @@ static struct str announced_reply(struct reading *reading)
             end++;
         struct str reply = join(reading, head, first, end);
         if (reply.len)
-            return reply;
+            return line_unbulleted(reply);
     }
     return STR_NULL;
 }
@@ -138,7 +143,7 @@ static struct str announced_reply(struct reading *reading)
 /* The paragraph behind the recipients that have no reply yet goes to all of them. */
 static size_t reply_to_open(struct reading *reading, enum notice_form form, size_t at)
 {
-    size_t end = block_end(reading, form, at);
+    size_t end = block_end(reading, form, STR_NULL, at);
     struct str reply = join(reading, STR_NULL, at, end);
     for (size_t i = reading->open; i < reading->notice->count; i++)
         reading->notice->recipients[i].reply = reply;
@@ -154,7 +159,7 @@ static void read_blocks(struct reading *reading, enum notice_form form, size_t a
     while (at < reading->lines.count) {
         struct str address, rest;
         if (recipient_in_line(form, reading->lines.items[at], &address, &rest)) {
-            size_t count = notice->count, end = block_end(reading, form, at + 1);
+            size_t count = notice->count, end = block_end(reading, form, address, at + 1);
             struct str reply = join(reading, rest, at + 1, end);
             add_recipient(reading, address, reply);
             /* Recipients right below each other share what follows the last one. */
@@ -294,12 +299,11 @@ static void complete_replies(struct reading *reading)
 {
     struct notice *notice = reading->notice;
     struct str announced = announced_reply(reading);
-    bool announced_code = announced.len && has_code(announced);
     for (size_t i = 0; i < notice->count; i++) {
         struct str *reply = &notice->recipients[i].reply;
         if (notice->whole)
             *reply = notice->said;
-        else if (announced.len && (!reply->len || (announced_code && !has_code(*reply))))
+        else if (announced.len && (!reply->len || weight(announced) > weight(*reply)))
             *reply = announced;
         else if (!reply->len)
             *reply = notice->said;
@@ -327,4 +331,11 @@ void notice_read(struct arena *arena, const struct notice_input *input, struct n
         complete_replies(&reading);
     notice.delayed = is_delay(input, text);
     *ret_notice = notice;
+}
+
+struct str notice_returned(struct arena *arena, struct str text)
+{
+    struct lines lines;
+    lines_split(arena, text, LINES_MAX, &lines);
+    return lines_cut(arena, &lines);
 }

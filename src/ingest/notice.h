@@ -65,5 +65,8 @@ struct notice {
 
 void notice_read(struct arena *arena, const struct notice_input *input, struct notice *ret_notice);
 
+/* The header of a message that is returned somewhere in `text`; null if there is none. */
+struct str notice_returned(struct arena *arena, struct str text);
+
 /* Without the "> " of a mail that was forwarded inline. */
 struct str notice_unquote(struct arena *arena, struct str text);

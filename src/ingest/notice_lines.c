@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "domain/status.h"
 #include "ingest/address.h"
 #include "ingest/ingest_internal.h"
 #include "ingest/notice.h"
@@ -37,6 +38,14 @@ bool line_is_empty(struct str line)
     return ingest_trim(line).len == 0;
 }
 
+/* "----- Transcript of session follows -----" */
+static bool is_heading(struct str line)
+{
+    line = ingest_trim(line);
+    return line.len > 6 && memcmp(line.data, "---", 3) == 0 &&
+           memcmp(line.data + line.len - 3, "---", 3) == 0;
+}
+
 bool line_is_rule(struct str line)
 {
     for (size_t i = 0; i < line.len; i++)
@@ -50,6 +59,12 @@ struct str line_undecorated(struct str line)
     while (line.len && line.data[0] && (strchr(bullets, line.data[0]) || line.data[0] == ':'))
         line.data++, line.len--;
     return without_end(line);
+}
+
+struct str line_unbulleted(struct str line)
+{
+    bool bullet = ingest_starts_caseless(line, "-- ") || ingest_starts_caseless(line, "* ");
+    return bullet ? line_undecorated(line) : line;
 }
 
 size_t lines_find(const struct lines *lines, size_t at, const char *words)
@@ -102,13 +117,20 @@ struct str lines_said(struct arena *arena, const struct lines *lines, size_t max
     struct str address, rest;
     struct lines words = {arena_alloc(arena, (lines->count + 1) * sizeof(struct str)), 0};
     for (size_t i = 0; i < lines->count; i++)
-        if (!line_is_rule(lines->items[i]) &&
+        if (!line_is_rule(lines->items[i]) && !is_heading(lines->items[i]) &&
             !(line_leading(lines->items[i], &address, &rest) && !rest.len))
             words.items[words.count++] = lines->items[i];
     return lines_join(arena, &words, STR_NULL, 0, words.count, max);
 }
 
 /* --- the returned message --- */
+
+/* A mail's own words end where the fields of a report begin that has lost its MIME structure. */
+static bool is_report_line(struct str line)
+{
+    return ingest_starts_caseless(line, "Reporting-MTA:") ||
+           ingest_starts_caseless(line, "Content-Type: message/delivery-status");
+}
 
 /* Fields that a mail's header begins with, at the start of a line. */
 static bool is_header_line(struct str line)
@@ -133,18 +155,38 @@ static bool is_returned_cue(struct str line)
     return false;
 }
 
-/* "original message" also begins sentences ("The original message was received at …" does not, but
- * "Original message headers:" does). It counts only if nothing but a rule or a colon follows soon. */
+/* "Original message" alone also begins sentences. It counts if it says that something follows, or
+ * if the next words are a header's. */
 static bool begins_returned(const struct lines *lines, size_t at)
 {
-    if (is_header_line(lines->items[at]))
+    struct str line = lines->items[at];
+    if (is_header_line(line) || is_report_line(line))
         return true;
-    if (!is_returned_cue(lines->items[at]))
+    if (!is_returned_cue(line))
         return false;
+    if (is_heading(line) || ingest_find_caseless(line, "follow") ||
+        ingest_find_caseless(line, "copy of"))
+        return true;
     for (size_t i = at + 1; i < lines->count && i < at + 6; i++)
         if (!line_is_rule(lines->items[i]))
             return memchr(lines->items[i].data, ':', lines->items[i].len) != NULL;
     return true;
+}
+
+/* The header that begins at line `first`, to the empty line behind it; what is folded keeps its
+ * blank. */
+static struct str header_block(struct arena *arena, const struct lines *lines, size_t first)
+{
+    size_t last = first, size = 0, len = 0;
+    for (; last < lines->count && !line_is_empty(lines->items[last]); last++)
+        size += lines->items[last].len + 1;
+    char *text = arena_alloc(arena, size + 1);
+    for (size_t i = first; i < last; i++) {
+        memcpy(text + len, lines->items[i].data, lines->items[i].len);
+        len += lines->items[i].len;
+        text[len++] = '\n';
+    }
+    return (struct str){text, len};
 }
 
 struct str lines_cut(struct arena *arena, struct lines *lines)
@@ -155,22 +197,13 @@ struct str lines_cut(struct arena *arena, struct lines *lines)
     if (at == lines->count)
         return STR_NULL;
     size_t first = at;
+    bool report = is_report_line(lines->items[at]);
     while (first < lines->count && !is_header_line(lines->items[first]) &&
-           (first == at || line_is_rule(lines->items[first])))
+           (report || first == at || line_is_rule(lines->items[first])))
         first++;
-    size_t last = first, size = 0;
-    /* The header ends at an empty line; what is folded keeps its blank. */
-    for (; last < lines->count && !line_is_empty(lines->items[last]); last++)
-        size += lines->items[last].len + 1;
-    char *text = arena_alloc(arena, size + 1);
-    size_t len = 0;
-    for (size_t i = first; i < last; i++) {
-        memcpy(text + len, lines->items[i].data, lines->items[i].len);
-        len += lines->items[i].len;
-        text[len++] = '\n';
-    }
+    struct str header = header_block(arena, lines, first);
     lines->count = at;
-    return (struct str){text, len};
+    return header;
 }
 
 /* --- quoting --- */
@@ -238,7 +271,11 @@ static struct str rest_of(struct str line, size_t at)
             again = true;
         }
     }
-    return ingest_trim(rest);
+    /* "(reason: …)", "[User unknown]" */
+    rest = ingest_trim(rest);
+    bool enclosed = rest.len > 2 && ((rest.data[0] == '(' && rest.data[rest.len - 1] == ')') ||
+                                     (rest.data[0] == '[' && rest.data[rest.len - 1] == ']'));
+    return enclosed ? ingest_trim((struct str){rest.data + 1, rest.len - 2}) : rest;
 }
 
 bool line_angled(struct str line, struct str *ret_address, struct str *ret_rest)
@@ -275,12 +312,11 @@ bool line_leading(struct str line, struct str *ret_address, struct str *ret_rest
     return true;
 }
 
-/* Addresses in sentences that tell the reader whom to ask. */
+/* The words before an address that tell the reader whom to ask, or who sent what. */
 static bool is_advice(struct str line)
 {
-    static const char *const words[] = {"contact", "please", "postmaster@", "help",  "further",
-                                        "from:",   "reply",  "support",     "sender", "subject:",
-                                        "http",    "message-id:", "return-path"};
+    static const char *const words[] = {"contact", "please", "help",   "further",  "from:",
+                                        "reply",   "sender", "subject:", "message-id:"};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (ingest_find_caseless(line, words[i]))
             return true;
@@ -291,7 +327,8 @@ bool line_within(struct str line, struct str *ret_address, struct str *ret_rest)
 {
     struct str address;
     size_t begin, end;
-    if (!address_in_text(line, &address, &begin, &end) || is_advice(line))
+    if (!address_in_text(line, &address, &begin, &end) ||
+        is_advice((struct str){line.data, begin}))
         return false;
     for (int i = 0; notice_recipient_words[i]; i++)
         if (ingest_find_caseless(line, notice_recipient_words[i])) {
@@ -312,8 +349,10 @@ bool line_coded(struct str line, struct str *ret_address, struct str *ret_rest)
     if (!address_in_text(text, &address, &begin, &end) || begin != digits ||
         text.len - end < 3 || memcmp(text.data + end, "...", 3) != 0)
         return false;
+    /* "554 <a@b>... 550 Host unknown": Sendmail's own code, then the one it was given. */
+    struct str behind = ingest_trim((struct str){text.data + end + 3, text.len - end - 3});
     *ret_address = address;
-    *ret_rest = text;
+    *ret_rest = reply_find(behind) ? behind : text;
     return true;
 }
 
@@ -323,10 +362,10 @@ enum line_speaker line_speaker(struct str line, struct str *ret_said)
         const char *mark;
         enum line_speaker speaker;
     } marks[] = {
-        {"sent >>>", LINE_CLIENT},  {"received <<<", LINE_SERVER}, {">>>", LINE_CLIENT},
-        {"<<<", LINE_SERVER},       {"in:", LINE_CLIENT},          {"out:", LINE_SERVER},
-        {"-->", LINE_CLIENT},       {"<--", LINE_SERVER},          {"c:", LINE_CLIENT},
-        {"s:", LINE_SERVER},
+        {"sent >>>", LINE_CLIENT}, {"received <<<", LINE_SERVER}, {"sent <<<", LINE_CLIENT},
+        {"received >>>", LINE_SERVER}, {">>>", LINE_CLIENT}, {"<<<", LINE_SERVER},
+        {"in:", LINE_CLIENT}, {"out:", LINE_SERVER}, {"-->", LINE_CLIENT}, {"<--", LINE_SERVER},
+        {"c:", LINE_CLIENT}, {"s:", LINE_SERVER},
     };
     struct str text = ingest_trim(line);
     for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)

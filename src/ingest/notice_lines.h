@@ -24,6 +24,8 @@ bool line_is_empty(struct str line);
 bool line_is_rule(struct str line); /* empty, or made of "-=_*|" */
 /* Without blanks, bullets and colons in front. */
 struct str line_undecorated(struct str line);
+/* Without the "-- " that makes it an item of a list. */
+struct str line_unbulleted(struct str line);
 
 /* Does the line have a recipient in this form? `ret_rest`: what is said behind it. */
 bool line_angled(struct str line, struct str *ret_address, struct str *ret_rest);

@@ -48,7 +48,7 @@ const struct notice_structure notice_structures[] = {
      .form = NOTICE_CODED},
     {.name = "transcript", /* Postfix to its postmaster, InterScan, Kerio, MDaemon */
      .cues = {"transcript of session follows", "transcript of the session", "sent >>>",
-              "session transcript"},
+              "sent <<<", "session transcript"},
      .form = NOTICE_DIALOGUE},
     {.name = "exchange",
      .cues = {"diagnostic information for administrators", "delivery has failed to these recipients",
@@ -106,8 +106,9 @@ const struct notice_structure notice_structures[] = {
      .cues = {"was not relayed to:", "were not relayed to:"},
      .list = "not relayed to:",
      .form = NOTICE_LEADING},
-    {.name = "kddi",
-     .cues = {"could not be delivered to:"},
+    {.name = "sentence", /* kddi, MailFoundry, SmarterMail, X6 */
+     .cues = {"could not be delivered to:", "unable to deliver message to:", "failed recipient:",
+              "rejected recipient", "undeliverable to"},
      .form = NOTICE_WITHIN},
     {.name = "messaging server",
      .cues = {"recipient address:"},

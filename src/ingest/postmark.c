@@ -72,6 +72,8 @@ static void read_delivery(struct ingest *ingest, const json_t *value)
                           .id_parts = {json_text(value, "MessageID"),
                                        json_text(value, "DeliveredAt")}};
     json_hints(json_at(value, "Metadata"), &found.record);
+    found.record.diagnostic = reply_untyped(json_text(value, "Details"));
+    reply_accepted(&ingest->arena, &found.record);
     ingest_event(ingest, &found);
 }
 

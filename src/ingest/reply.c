@@ -95,6 +95,8 @@ static struct reply candidate_at(struct str text, size_t at, int *ret_score)
         *ret_score = 3;
     else if (said || starts_line(text, at))
         *ret_score = text.data[at + 1] <= '5' ? 2 : 1;
+    else if (next == '-' && at + 4 < text.len && !is_digit(text.data[at + 4]))
+        *ret_score = 1; /* the first line of several */
     reply.introduced = said;
     return reply;
 }
@@ -293,4 +295,12 @@ void reply_complete(struct arena *arena, struct input_record *record)
         record->stage = reply_stage(record->diagnostic);
     if (!record->remote_mta.data)
         record->remote_mta = reply_host(record->diagnostic);
+}
+
+void reply_accepted(struct arena *arena, struct input_record *record)
+{
+    struct status_code code;
+    record->reply_code = reply_find(record->diagnostic);
+    if (!record->status.data && status_find(record->diagnostic, &code))
+        record->status = arena_printf(arena, "%d.%d.%d", code.cls, code.subject, code.detail);
 }

@@ -17,6 +17,9 @@ struct reply {
 
 struct reply reply_read(struct str text);
 
+/* Reply code and status of a delivery from the remote's answer, its diagnostic. */
+void reply_accepted(struct arena *arena, struct input_record *record);
+
 /* connect, ehlo, mail, rcpt or data, if the words tell; else null. */
 struct str reply_stage(struct str text);
 

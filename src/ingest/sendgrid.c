@@ -58,6 +58,12 @@ static void fill_bounce(struct ingest *ingest, const json_t *value, struct found
     found->attributes[2] = (struct ingest_attribute){"event", json_text(value, "sg_event_id")};
 }
 
+static void fill_delivery(struct ingest *ingest, const json_t *value, struct input_record *record)
+{
+    record->diagnostic = json_text(value, "response");
+    reply_accepted(&ingest->arena, record);
+}
+
 static void read_event(struct ingest *ingest, const json_t *value)
 {
     struct str event = json_text(value, "event");
@@ -81,6 +87,8 @@ static void read_event(struct ingest *ingest, const json_t *value)
     json_hints(value, &found.record);
     if (kind == BOUNCE)
         fill_bounce(ingest, value, &found);
+    else
+        fill_delivery(ingest, value, &found.record);
     ingest_event(ingest, &found);
 }
 

@@ -95,6 +95,8 @@ static void read_delivery(struct ingest *ingest, const json_t *value)
                           .id_parts = {json_text(value, "mail.messageId"),
                                        json_text(value, "delivery.timestamp")}};
     fill_message(value, &found.record);
+    found.record.diagnostic = json_text(value, "delivery.smtpResponse");
+    reply_accepted(&ingest->arena, &found.record);
     if (!json_array_size(recipients))
         ingest_reject(ingest, E_INVALID_FIELD, "\"delivery.recipients\" is missing or empty");
     json_array_foreach(recipients, i, recipient)
