@@ -2,6 +2,10 @@
 
 #include <string.h>
 
+#include "base/limits.h"
+
+#define PART_MAX (2 * DOMAIN_MAX) /* octets on either side of an '@' that are looked at */
+
 static bool is_alnum(char c)
 {
     char lower = ascii_lower(c);
@@ -22,14 +26,14 @@ static bool is_domain_char(char c)
 /* Octets of the local part that ends before `at`, the place of an '@'. */
 static size_t local_len(struct str text, size_t at)
 {
-    size_t begin = at;
+    size_t begin = at, least = at > PART_MAX ? at - PART_MAX : 0;
     if (at && text.data[at - 1] == '"') {
-        for (begin = at - 1; begin > 0; begin--)
+        for (begin = at - 1; begin > least; begin--)
             if (text.data[begin - 1] == '"' && (begin < 2 || text.data[begin - 2] != '\\'))
                 return at - begin + 1;
         return 0;
     }
-    while (begin && is_local_char(text.data[begin - 1]))
+    while (begin > least && is_local_char(text.data[begin - 1]))
         begin--;
     /* Quotes and marks of the text around it. */
     while (begin < at && strchr("'.*-=|`", text.data[begin]) && text.data[begin])
@@ -41,7 +45,7 @@ static size_t local_len(struct str text, size_t at)
 static size_t domain_len(struct str text, size_t at)
 {
     size_t end = at;
-    while (end < text.len && is_domain_char(text.data[end]))
+    while (end < text.len && end - at < PART_MAX && is_domain_char(text.data[end]))
         end++;
     while (end > at && strchr(".-_", text.data[end - 1]) && text.data[end - 1])
         end--;
@@ -52,9 +56,11 @@ static size_t domain_len(struct str text, size_t at)
 static bool bracketed(struct str text, size_t at, size_t *ret_begin, size_t *ret_end)
 {
     size_t begin = at, end = at;
-    while (begin && !strchr("<> \t\n", text.data[begin - 1]) && text.data[begin - 1])
+    while (begin && at - begin < PART_MAX && text.data[begin - 1] &&
+           !strchr("<> \t\n", text.data[begin - 1]))
         begin--;
-    while (end < text.len && text.data[end] && !strchr("<> \t\n", text.data[end]))
+    while (end < text.len && end - at < PART_MAX && text.data[end] &&
+           !strchr("<> \t\n", text.data[end]))
         end++;
     if (!begin || text.data[begin - 1] != '<' || end == text.len || text.data[end] != '>' ||
         begin == at || end == at + 1)

@@ -22,8 +22,6 @@
 #include "ingest/report.h"
 #include "ingest/ses.h"
 
-#define DIGEST_TEXT 24
-
 struct reading {
     struct ingest *ingest;
     struct mail mail;
@@ -77,6 +75,15 @@ static void add_event(struct reading *reading, struct found *found, enum dsn_act
         record->occurred_at_ms = reading->mail.date_ms;
     found->id_parts[0] = reading->mail_id;
     ingest_event(ingest, found);
+}
+
+/* False, with a rejected entry, for those beyond the bound. */
+static bool within_bound(struct reading *reading, size_t index, size_t max)
+{
+    if (index == max)
+        ingest_reject(reading->ingest, E_INVALID_FIELD,
+                      "more than %zu recipients: those beyond are not read", max);
+    return index < max;
 }
 
 /* --- reports --- */
@@ -201,7 +208,7 @@ static bool read_report(struct reading *reading, struct str text)
 {
     struct report_recipient *recipients;
     size_t count = report_read(&reading->ingest->arena, text, &recipients);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count && within_bound(reading, i, REPORT_RECIPIENTS_MAX); i++)
         read_report_recipient(reading, &recipients[i], count);
     return count > 0;
 }
@@ -211,7 +218,7 @@ static bool read_report(struct reading *reading, struct str text)
 static bool read_notice(struct reading *reading)
 {
     const struct notice *notice = &reading->notice;
-    for (size_t i = 0; i < notice->count; i++) {
+    for (size_t i = 0; i < notice->count && within_bound(reading, i, NOTICE_RECIPIENTS_MAX); i++) {
         const struct notice_recipient *said = &notice->recipients[i];
         struct found found = {.record = {.recipient = said->address, .occurred_at_ms = TIME_NULL}};
         struct input_record *record = &found.record;
@@ -249,7 +256,7 @@ static void find_notice(struct reading *reading)
     struct notice_input input = {.subject = mail->subject,
                                  .mailer = mail->mailer,
                                  .failed_recipients = mail->failed_recipients,
-                                 .trusted = mail->report || dsn_is_mail_system(mail)};
+                                 .trusted = dsn_reports_failure(mail)};
     for (int i = 0; i < mail->text_count || i == 0; i++) {
         struct notice notice;
         input.text = mail->text_count ? mail->texts[i] : STR("");
@@ -300,6 +307,8 @@ static bool read_mail(struct reading *reading)
         ingest_skip(reading->ingest, INGEST_FEEDBACK, NULL, STR_NULL);
         return true;
     }
+    if (mail->disposition)
+        return false;
     if (read_sns(reading))
         return true;
     find_notice(reading);
@@ -310,14 +319,14 @@ static bool read_mail(struct reading *reading)
             return true;
     if (read_notice(reading))
         return true;
-    return dsn_says_failed(mail, &reading->notice) && read_returned(reading);
+    return dsn_reports_failure(mail) && read_returned(reading);
 }
 
 /* Message-ID, else the octets themselves: some systems give their reports no id. */
-static struct str id_of(struct ingest *ingest, const struct mail *mail, struct str octets)
+static struct str id_of(struct ingest *ingest, const struct mail *mail)
 {
     struct str id = ingest_mailbox(mail->message_id);
-    return id.len ? arena_str(&ingest->arena, id) : octets;
+    return id.len ? id : ingest_octets_id(ingest);
 }
 
 static void read_mails(struct ingest *ingest, struct str octets)
@@ -330,7 +339,7 @@ static void read_mails(struct ingest *ingest, struct str octets)
         /* Mails within a report are what it returns; within another, maybe forwarded bounces. */
         if (done && (outer.report || outer.feedback || !reading.mail.report))
             continue;
-        reading.mail_id = id_of(ingest, &reading.mail, octets);
+        reading.mail_id = id_of(ingest, &reading.mail);
         done |= read_mail(&reading);
         if (first)
             outer = reading.mail;
@@ -339,9 +348,9 @@ static void read_mails(struct ingest *ingest, struct str octets)
     mail_close(reader);
     if (ingest->count > reading.first)
         return;
-    if (outer.report || dsn_is_mail_system(&outer))
+    if (dsn_reports_failure(&outer))
         ingest_reject(ingest, E_INVALID_FIELD,
-                      "comes from a mail system, but names no recipient and no failure");
+                      "reports a failure, but no recipient can be found in it");
     else
         ingest_skip(ingest,
                     dsn_is_auto_reply(&outer) ? INGEST_AUTO_REPLY : INGEST_NO_REPORT, NULL,

@@ -2,8 +2,41 @@
 
 #include "ingest/ingest_internal.h"
 
+#define LOOK_MAX 4096 /* octets of a text that are looked at for words */
+
+/* Parts of a From field. */
+static const char *const senders[] = {
+    "mailer-daemon",    "mailerdaemon", "mailer daemon",       "mdaemon",
+    "postmaster",       "post_master",  "mail delivery",       "mail.delivery",
+    "maildelivery",     "mail system",  "mail administrator",  "delivery subsystem",
+    "system administrator", "mailer@",  NULL};
+
+/* Parts of a subject that only mail systems write. */
+static const char *const subjects[] = {
+    "undeliver", "returned mail", "failure notice", "delivery fail", "delivery status",
+    "mail delivery", "delivery notification", "delivery report", "could not be delivered",
+    "mail system error", "mail failure", "message delivery has failed", "non-delivery",
+    "returning message to sender", "returning to sender", "returned to sender", "could not send",
+    "message you sent blocked", "permanent delivery failure", "failed delivery",
+    /* German, French, Italian, Spanish */
+    "unzustellbar", "nicht zugestellt", "unzustellbarkeit", "non remis", "non-remis",
+    "échec de la remise", "mancata consegna", "non recapitabile", "no se puede entregar",
+    "no se ha podido entregar", NULL};
+
+/* In the words of a mail system. */
+static const char *const failures[] = {
+    "could not be delivered", "couldn't be delivered", "could not be sent", "cannot send",
+    "cannot be delivered", "delivery failed", "failed to deliver", "failed permanently", "undeliver",
+    "unable to deliver", "not delivered", "wasn't delivered", "not be delivered", "has failed",
+    "unknown user", "user unknown", "host unknown", "no such user", "deferred:", "rejected",
+    "mailbox is full", "mailbox full", "over quota", "returned mail", "permanent error",
+    /* German, French, Italian, Spanish */
+    "nicht zugestellt", "konnte nicht", "n'a pas pu être", "non è stato possibile",
+    "no se pudo entregar", "no se ha podido", NULL};
+
 static bool has_any(struct str text, const char *const *words)
 {
+    text.len = text.len < LOOK_MAX ? text.len : LOOK_MAX;
     for (; *words; words++)
         if (ingest_find_caseless(text, *words))
             return true;
@@ -22,49 +55,35 @@ enum dsn_action dsn_action(struct str action, struct str status)
     return DSN_FAILED;
 }
 
-bool dsn_is_mail_system(const struct mail *mail)
+bool dsn_reports_failure(const struct mail *mail)
 {
-    static const char *const senders[] = {
-        "mailer-daemon", "mailerdaemon", "postmaster", "post_master", "poostmaster",
-        "mail delivery", "mail.delivery", "mail administrator", "mdaemon", "maildelivery",
-        "delivery subsystem", "mail system", "mailer daemon", "bounce-notification", NULL};
-    static const char *const subjects[] = {
-        "undeliver",      "returned mail",    "failure notice",   "delivery fail",
-        "delivery status", "mail delivery",   "delivery notification", "delivery report",
-        "could not be delivered", "mail system error", "non remis", "unzustellbar",
-        "returning message to sender", "returning to sender", "nicht zugestellt", "mancata consegna",
-        "no se puede entregar", "mail failure", "non-delivery", "returned to sender",
-        "could not send", "message you sent blocked", NULL};
-    return has_any(mail->from, senders) || has_any(mail->subject, subjects);
+    if (mail->report || has_any(mail->subject, subjects))
+        return true;
+    if (!has_any(mail->from, senders))
+        return false;
+    if (mail->failed_recipients.len || has_any(mail->subject, failures))
+        return true;
+    for (int i = 0; i < mail->text_count; i++)
+        if (has_any(mail->texts[i], failures))
+            return true;
+    return false;
 }
 
 bool dsn_is_auto_reply(const struct mail *mail)
 {
-    static const char *const subjects[] = {"automatic reply", "auto reply",   "autoreply",
-                                           "auto-reply",      "out of office", "out of the office",
-                                           "autorespon",      "vacation",      "away from",
-                                           "abwesenheit",     "absence",       "assente",
-                                           "fuera de la oficina", NULL};
-    return ingest_starts_caseless(mail->auto_submitted, "auto-") ||
-           has_any(mail->subject, subjects);
+    static const char *const replies[] = {
+        "automatic reply", "auto reply",  "autoreply",   "auto-reply",          "out of office",
+        "out of the office", "autorespon", "vacation",   "away from",           "abwesenheit",
+        "absence",         "assente",     "risposta automatica", "réponse automatique",
+        "fuera de la oficina", NULL};
+    return mail->disposition || ingest_starts_caseless(mail->auto_submitted, "auto-") ||
+           has_any(mail->subject, replies);
 }
 
 bool dsn_is_feedback(const struct mail *mail)
 {
     return ingest_starts_caseless(mail->subject, "complaint about message from") ||
            ingest_equal_caseless(ingest_trim(mail->subject), STR("unsubscribe"));
-}
-
-bool dsn_says_failed(const struct mail *mail, const struct notice *notice)
-{
-    static const char *const words[] = {"could not be delivered", "could not be sent", "cannot send",
-                                        "could not\nbe delivered", "not be\nbe delivered",
-                                        "delivery failed",  "failed to deliver", "undeliver",
-                                        "unable to deliver", "not delivered", "has failed",
-                                        "returned mail", "host unknown", "deferred:",
-                                        "unavailable", "rejected", "failed", NULL};
-    return (mail->report || dsn_is_mail_system(mail)) &&
-           (has_any(notice->said, words) || has_any(mail->subject, words));
 }
 
 bool dsn_is_session(const char *structure, int32_t reply_code)

@@ -118,7 +118,18 @@ static struct str clean_or_null(struct arena *arena, struct str text, size_t max
     return cleaned.len ? cleaned : STR_NULL;
 }
 
-/* The event's parts as netstrings, each unmistakable. */
+struct str ingest_octets_id(struct ingest *ingest)
+{
+    static const struct identity nobody = {{"", 0}, {"", 0}};
+    if (!ingest->octets_id.data) {
+        struct uuid_text id = id_output("ingest item", nobody, 0, 0, ingest->octets);
+        ingest->octets_id = arena_str(&ingest->arena, uuid_str(&id));
+    }
+    return ingest->octets_id;
+}
+
+/* The event's parts as netstrings, each unmistakable. A source that gave it no id is told from
+ * others by all that it says. */
 static struct uuid_text event_id(struct ingest *ingest, const struct found *found,
                                  struct str recipient)
 {
@@ -128,8 +139,11 @@ static struct uuid_text event_id(struct ingest *ingest, const struct found *foun
     buf_init(&name);
     buf_printf(&name, "%s,", ingest_format_names[ingest->options.format]);
     for (int i = 0; i < INGEST_ID_PARTS; i++) {
-        buf_printf(&name, "%zu:", found->id_parts[i].len);
-        buf_append(&name, found->id_parts[i].data, found->id_parts[i].len);
+        struct str part = found->id_parts[i];
+        if (i == 0 && !part.len)
+            part = ingest_octets_id(ingest);
+        buf_printf(&name, "%zu:", part.len);
+        buf_append(&name, part.data, part.len);
         buf_append(&name, ",", 1);
     }
     struct uuid_text id = id_output(kind, who, 0, 0, buf_view(&name));
@@ -228,12 +242,18 @@ void ingest_event(struct ingest *ingest, const struct found *found)
 
 /* --- items --- */
 
+static void begin_octets(struct ingest *ingest, struct str octets)
+{
+    ingest->octets = octets;
+    ingest->octets_id = STR_NULL;
+}
+
 static void read_value(struct ingest *ingest, const struct split_piece *piece)
 {
     json_error_t error;
     json_t *value = NULL;
     size_t before = ingest->count;
-    ingest->octets = piece->octets;
+    begin_octets(ingest, piece->octets);
     if (piece->fault) {
         ingest_reject(ingest, E_MALFORMED, "%s", piece->fault);
         return;
@@ -266,7 +286,7 @@ void ingest_read(struct ingest *ingest, const struct ingest_item *item,
     arena_reset(&ingest->arena, ARENA_KEEP);
     ingest->count = 0;
     ingest->received_ms = item->received_ms;
-    ingest->octets = item->octets;
+    begin_octets(ingest, item->octets);
     if (item->octets.len > SPLIT_PIECE_MAX)
         ingest_reject(ingest, E_MALFORMED, "longer than %zu octets", SPLIT_PIECE_MAX);
     else if (ingest->adapter->read_json)

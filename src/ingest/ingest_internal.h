@@ -16,7 +16,8 @@ struct ingest {
     const struct adapter *adapter;
     struct arena arena; /* of one item */
     int64_t received_ms;
-    struct str octets; /* what is being read: the entries' */
+    struct str octets;    /* what is being read: the entries' */
+    struct str octets_id; /* made of them on demand */
     struct ingest_entry *entries;
     size_t count, capacity;
 };
@@ -41,7 +42,8 @@ struct ingest_attribute {
  */
 struct found {
     struct input_record record;
-    struct str id_parts[INGEST_ID_PARTS]; /* what tells this event from others; null counts as "" */
+    /* What tells this event from others, the source's own id first; without that the octets do. */
+    struct str id_parts[INGEST_ID_PARTS];
     struct ingest_attribute attributes[INGEST_ATTRIBUTES]; /* of a bounce */
 };
 
@@ -52,6 +54,9 @@ void ingest_skip(struct ingest *ingest, enum ingest_skip skip, const struct inpu
                  struct str why);
 void ingest_reject(struct ingest *ingest, enum rcode code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* An id of the octets that are being read. */
+struct str ingest_octets_id(struct ingest *ingest);
 
 /* --- text, arena-allocated where it has to change --- */
 

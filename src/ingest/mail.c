@@ -222,8 +222,9 @@ bool mail_next(struct mail_reader *reader, struct arena *arena, struct mail *ret
     struct walk walk = {reader, arena, &mail, STR_NULL};
     if (top) {
         const char *type = g_mime_object_get_content_type_parameter(top, "report-type");
-        mail.report = is_type(top, "multipart", "report");
         mail.feedback = type && strcasecmp(type, "feedback-report") == 0;
+        mail.disposition = type && strcasecmp(type, "disposition-notification") == 0;
+        mail.report = is_type(top, "multipart", "report") && !mail.feedback && !mail.disposition;
         walk_parts(&walk, top);
     }
     if (!mail.text_count && walk.html.len)

@@ -6,8 +6,8 @@
 #include "ingest/notice_lines.h"
 #include "ingest/reply.h"
 
+#define TEXT_MAX ((size_t)256 * 1024)
 #define LINES_MAX 20000
-#define RECIPIENTS_MAX 4096
 #define SAID_MAX 2048  /* octets of all that is said, where no part of it is the reply */
 #define REPLY_MAX 4096 /* octets of one reply */
 #define SESSION_MAX 64 /* recipients of one session */
@@ -49,7 +49,7 @@ static void add_recipient(struct reading *reading, struct str address, struct st
             known->reply = reply;
         return;
     }
-    if (notice->count == RECIPIENTS_MAX)
+    if (notice->count > NOTICE_RECIPIENTS_MAX)
         return;
     if (notice->count == reading->capacity) {
         size_t capacity = reading->capacity ? 4 * reading->capacity : 8;
@@ -238,22 +238,19 @@ static void read_coded(struct reading *reading, size_t at)
 
 /* --- the whole --- */
 
-static bool has_cue(const struct notice_structure *structure, const struct notice_input *input,
-                    struct str text)
+/* `text`: subject, mailer and lines, in lower case with single blanks. */
+static bool has_cue(const struct notice_structure *structure, struct str text)
 {
     for (int i = 0; i < NOTICE_CUES_MAX && structure->cues[i]; i++)
-        if (ingest_find_caseless(text, structure->cues[i]) ||
-            ingest_find_caseless(input->subject, structure->cues[i]) ||
-            ingest_find_caseless(input->mailer, structure->cues[i]))
+        if (memmem(text.data, text.len, structure->cues[i], strlen(structure->cues[i])))
             return true;
     return false;
 }
 
-static bool is_delay(const struct notice_input *input, struct str text)
+static bool is_delay(struct str text)
 {
     for (int i = 0; notice_delay_cues[i]; i++)
-        if (ingest_find_caseless(text, notice_delay_cues[i]) ||
-            ingest_find_caseless(input->subject, notice_delay_cues[i]))
+        if (memmem(text.data, text.len, notice_delay_cues[i], strlen(notice_delay_cues[i])))
             return true;
     return false;
 }
@@ -314,14 +311,16 @@ void notice_read(struct arena *arena, const struct notice_input *input, struct n
 {
     struct notice notice = {0};
     struct reading reading = {.arena = arena, .notice = &notice};
-    lines_split(arena, notice_unquote(arena, input->text), LINES_MAX, &reading.lines);
+    struct str text = input->text;
+    text.len = text.len < TEXT_MAX ? text.len : TEXT_MAX;
+    lines_split(arena, notice_unquote(arena, text), LINES_MAX, &reading.lines);
     notice.returned = lines_cut(arena, &reading.lines);
-    struct str text = lines_fold(arena, &reading.lines);
+    text = lines_fold(arena, &reading.lines, input->subject, input->mailer);
     notice.said = lines_said(arena, &reading.lines, SAID_MAX);
     for (size_t i = 0; i < notice_structure_count && !notice.count; i++) {
         reading.structure = &notice_structures[i];
         bool last = i + 1 == notice_structure_count;
-        if (last ? input->trusted : has_cue(reading.structure, input, text))
+        if (last ? input->trusted : has_cue(reading.structure, text))
             read_structure(&reading);
         /* A name is better than what a structure without cues makes of the text. */
         if (i + 2 == notice_structure_count && !notice.count)
@@ -329,7 +328,7 @@ void notice_read(struct arena *arena, const struct notice_input *input, struct n
     }
     if (notice.count)
         complete_replies(&reading);
-    notice.delayed = is_delay(input, text);
+    notice.delayed = is_delay(text);
     *ret_notice = notice;
 }
 

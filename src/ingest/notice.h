@@ -18,6 +18,7 @@ enum notice_form {
 };
 
 #define NOTICE_CUES_MAX 6
+#define NOTICE_RECIPIENTS_MAX 4096 /* one more is given, for "there are more" */
 
 struct notice_structure {
     const char *name;
@@ -45,7 +46,7 @@ extern const char *const notice_recipient_words[];
 struct notice_input {
     struct str text, subject, mailer;
     struct str failed_recipients; /* X-Failed-Recipients; null if absent */
-    bool trusted; /* the mail comes from a mail system: the last row may be used */
+    bool trusted; /* the mail reports a failure: the last row may be used */
 };
 
 struct notice_recipient {

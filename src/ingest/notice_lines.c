@@ -94,21 +94,28 @@ struct str lines_join(struct arena *arena, const struct lines *lines, struct str
     return (struct str){text, len};
 }
 
-struct str lines_fold(struct arena *arena, const struct lines *lines)
+static size_t fold_line(struct str line, char *text, size_t len)
 {
-    size_t size = 1, len = 0;
+    for (size_t at = 0; at <= line.len; at++) {
+        char c = at < line.len ? line.data[at] : ' ';
+        bool blank = (unsigned char)c <= 0x20;
+        if (!blank || (len && text[len - 1] != ' '))
+            text[len++] = blank ? ' ' : ascii_lower(c);
+    }
+    return len;
+}
+
+struct str lines_fold(struct arena *arena, const struct lines *lines, struct str first,
+                      struct str second)
+{
+    size_t size = first.len + second.len + 2, len = 0;
     for (size_t i = 0; i < lines->count; i++)
         size += lines->items[i].len + 1;
     char *text = arena_alloc(arena, size);
-    for (size_t i = 0; i < lines->count; i++) {
-        struct str line = lines->items[i];
-        for (size_t at = 0; at <= line.len; at++) {
-            char c = at < line.len ? line.data[at] : ' ';
-            bool blank = (unsigned char)c <= 0x20;
-            if (!blank || (len && text[len - 1] != ' '))
-                text[len++] = blank ? ' ' : c;
-        }
-    }
+    len = fold_line(first, text, len);
+    len = fold_line(second, text, len);
+    for (size_t i = 0; i < lines->count; i++)
+        len = fold_line(lines->items[i], text, len);
     return (struct str){text, len};
 }
 
@@ -160,7 +167,9 @@ static bool is_returned_cue(struct str line)
 static bool begins_returned(const struct lines *lines, size_t at)
 {
     struct str line = lines->items[at];
-    if (is_header_line(line) || is_report_line(line))
+    if (is_header_line(line) || is_report_line(line) ||
+        ingest_find_caseless(line, "original message follow") ||
+        ingest_find_caseless(line, "of the message follow"))
         return true;
     if (!is_returned_cue(line))
         return false;
@@ -271,8 +280,11 @@ static struct str rest_of(struct str line, size_t at)
             again = true;
         }
     }
-    /* "(reason: …)", "[User unknown]" */
     rest = ingest_trim(rest);
+    /* "a@b on Thu, 29 Apr 2010 18:14:35 +0200" says when, not why. */
+    if (ingest_starts_caseless(rest, "on ") && memchr(rest.data, ':', rest.len))
+        return STR("");
+    /* "(reason: …)", "[User unknown]" */
     bool enclosed = rest.len > 2 && ((rest.data[0] == '(' && rest.data[rest.len - 1] == ')') ||
                                      (rest.data[0] == '[' && rest.data[rest.len - 1] == ']'));
     return enclosed ? ingest_trim((struct str){rest.data + 1, rest.len - 2}) : rest;
@@ -368,6 +380,11 @@ enum line_speaker line_speaker(struct str line, struct str *ret_said)
         {"c:", LINE_CLIENT}, {"s:", LINE_SERVER},
     };
     struct str text = ingest_trim(line);
+    /* MDaemon puts a time in front. */
+    const char *arrow = ingest_find_caseless(text, "] --> ");
+    arrow = arrow ? arrow : ingest_find_caseless(text, "] <-- ");
+    if (arrow)
+        text = (struct str){arrow + 2, text.len - (size_t)(arrow + 2 - text.data)};
     for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
         if (ingest_starts_caseless(text, marks[i].mark)) {
             size_t len = strlen(marks[i].mark);

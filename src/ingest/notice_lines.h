@@ -15,8 +15,10 @@ size_t lines_find(const struct lines *lines, size_t at, const char *words);
 /* `head` and the lines from `first` to before `end`, trimmed, with line feeds between. */
 struct str lines_join(struct arena *arena, const struct lines *lines, struct str head, size_t first,
                       size_t end, size_t max);
-/* All of it with single blanks, for finding words that go over lines. */
-struct str lines_fold(struct arena *arena, const struct lines *lines);
+/* All of it, and two texts more, in lower case with single blanks: for finding words that go over
+ * lines. */
+struct str lines_fold(struct arena *arena, const struct lines *lines, struct str first,
+                      struct str second);
 /* All lines that are words and no recipients. */
 struct str lines_said(struct arena *arena, const struct lines *lines, size_t max);
 

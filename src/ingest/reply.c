@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LOOK_MAX 16384 /* octets of a text that are looked at */
+#define LOOK_MAX 16384      /* octets of a text that are looked at */
+#define STAGE_LOOK_MAX 4096 /* likewise, for words that tell the stage */
 
 static bool is_digit(char c)
 {
@@ -209,8 +210,15 @@ struct str reply_stage(struct str text)
         {"rejected mail from address", "mail"},
         {"server has rejected address", "rcpt"},
     };
+    char folded[STAGE_LOOK_MAX];
+    size_t len = 0;
+    for (size_t i = 0; i < text.len && len < sizeof(folded); i++) {
+        bool blank = (unsigned char)text.data[i] <= 0x20;
+        if (!blank || (len && folded[len - 1] != ' '))
+            folded[len++] = blank ? ' ' : ascii_lower(text.data[i]);
+    }
     for (size_t i = 0; i < sizeof(cues) / sizeof(cues[0]); i++)
-        if (ingest_find_caseless(text, cues[i].words))
+        if (memmem(folded, len, cues[i].words, strlen(cues[i].words)))
             return str_of(cues[i].stage);
     return STR_NULL;
 }
@@ -264,7 +272,7 @@ struct str reply_untyped(struct str diagnostic)
         char c = text.data[i];
         if (c == ';' && i)
             return ingest_trim((struct str){text.data + i + 1, text.len - i - 1});
-        if (!is_alnum(c) && c != '-' && c != ' ')
+        if ((!is_alnum(c) && c != '-' && c != ' ' && c != '/') || (i == 0 && is_digit(c)))
             break;
     }
     return text;

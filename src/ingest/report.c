@@ -132,7 +132,7 @@ static void end_group(struct reading *reading)
     const struct str *values = reading->group.values;
     bool whole = has_recipient(&reading->group) &&
                  (values[FIELD_ACTION].data || values[FIELD_STATUS].data);
-    if (whole && reading->count < REPORT_RECIPIENTS_MAX) {
+    if (whole && reading->count <= REPORT_RECIPIENTS_MAX) {
         struct arena *arena = reading->arena;
         if (reading->count == reading->capacity) {
             size_t capacity = reading->capacity ? 4 * reading->capacity : 8;

@@ -6,7 +6,7 @@
 #pragma once
 #include "base/arena.h"
 
-#define REPORT_RECIPIENTS_MAX 4096
+#define REPORT_RECIPIENTS_MAX 4096 /* one more is given, for "there are more" */
 
 /* One recipient; spans in the arena, null where there is no such field. */
 struct report_recipient {

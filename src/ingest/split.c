@@ -66,7 +66,7 @@ static bool between_values(struct split *split, struct str window, bool last,
             split->arrays--;
             continue;
         }
-        if (split->offset == 0 && split->at < 3 && (c & 0x80)) /* a byte order mark */
+        if (split->offset + (int64_t)split->at < 3 && (c & 0x80)) /* a byte order mark */
             continue;
         begin_value(split);
         return false;
