@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "cli/ingest_account.h"
 #include "cli/ingest_sink.h"
 #include "cli/ingest_source.h"
 #include "cli/settings.h"
@@ -31,23 +32,13 @@ struct options {
     int path_count;
 };
 
-/* What became of what was read, a recipient or a whole item each. */
-struct account {
-    int64_t items, read;
-    int64_t bounces[BOUNCE_CLASS_COUNT];
-    int64_t deliveries;
-    int64_t skipped[INGEST_SKIP_COUNT];
-    int64_t rejected[RCODE_COUNT];
-    int64_t rejected_all, accepted;
-};
-
 struct run {
     const struct options *options;
     struct ingest *ingest;
     struct classifier *classifier;
     struct ingest_sink *sink;
     FILE *rejects;
-    struct account account;
+    struct ingest_account account;
     struct ingest_source source;
     int64_t started_ms, told_ms;
     bool terminal;
@@ -147,13 +138,21 @@ static void tell_progress(struct run *run)
     if (now_ms - run->told_ms < (run->terminal ? 200 : 10000))
         return;
     run->told_ms = now_ms;
-    const struct account *account = &run->account;
-    fprintf(stderr, "%s%" PRId64 " files, %.1f MiB: %" PRId64 " read, %" PRId64 " accepted, %" PRId64
+    const struct ingest_account *account = &run->account;
+    fprintf(stderr,
+            "%s%" PRId64 " files, %.1f MiB: %" PRId64 " read, %" PRId64 " accepted, %" PRId64
             " rejected, %" PRId64 " a second%s",
             run->terminal ? "\r\x1b[K" : "", run->source.files,
             (double)run->source.octets / (1 << 20), account->read, account->accepted,
             account->rejected_all, account->read * 1000 / (now_ms - run->started_ms + 1),
             run->terminal ? "" : "\n");
+}
+
+static void tell_end(const struct run *run)
+{
+    fprintf(stderr, "%" PRId64 " items of %" PRId64 " files in %.1f s%s\n", run->account.items,
+            run->source.files, (double)(clock_monotonic_ms() - run->started_ms + 1) / 1000,
+            run->options->dry_run ? "; nothing was written" : "");
 }
 
 static void tell_fault(struct run *run, const char *file, const struct split_piece *piece,
@@ -178,7 +177,7 @@ static void keep_reject(struct run *run, struct str octets)
     if (!file)
         return;
     if (run->source.kind == SPLIT_JSON) {
-        fwrite(octets.data, 1, octets.len, file);
+        (void)fwrite(octets.data, 1, octets.len, file);
         fputc('\n', file);
         return;
     }
@@ -188,7 +187,7 @@ static void keep_reject(struct run *run, struct str octets)
         size_t len = (end ? (size_t)(end - octets.data) + 1 : octets.len) - at;
         if (len >= 5 && memcmp(octets.data + at, "From ", 5) == 0)
             fputc('>', file);
-        fwrite(octets.data + at, 1, len, file);
+        (void)fwrite(octets.data + at, 1, len, file);
         at += len;
     }
     fputs("\n\n", file);
@@ -199,12 +198,9 @@ static void keep_reject(struct run *run, struct str octets)
 static enum rcode take_entry(struct run *run, const struct ingest_source_item *item,
                              const struct ingest_entry *entry, struct err *err)
 {
-    struct account *account = &run->account;
     const struct input_record *record = &entry->record;
-    struct verdict verdict;
-    account->read++;
-    switch (entry->outcome) {
-    case INGEST_BOUNCE:
+    struct verdict verdict = {0};
+    if (entry->outcome == INGEST_BOUNCE)
         classify(run->classifier,
                  &(struct bounce_facts){.status = record->status,
                                         .reply_code = record->reply_code,
@@ -212,25 +208,14 @@ static enum rcode take_entry(struct run *run, const struct ingest_source_item *i
                                         .remote_mta = record->remote_mta,
                                         .stage = record->stage},
                  &verdict);
-        account->bounces[verdict.bounce_class]++;
-        account->accepted++;
-        return ingest_sink_put(run->sink, entry, &verdict, item->file, err);
-    case INGEST_DELIVERY:
-        account->deliveries++;
-        account->accepted++;
-        return ingest_sink_put(run->sink, entry, NULL, item->file, err);
-    case INGEST_SKIPPED:
-        account->skipped[entry->skip]++;
-        return record->recipient.data ? ingest_sink_put(run->sink, entry, NULL, item->file, err)
-                                      : OK;
-    case INGEST_REJECTED:
-    case INGEST_OUTCOME_COUNT:
-        break;
-    }
-    account->rejected[entry->code]++;
-    account->rejected_all++;
-    tell_fault(run, item->file, item->piece, entry);
-    return OK;
+    ingest_account_add(&run->account, entry, verdict.bounce_class);
+    if (entry->outcome == INGEST_REJECTED)
+        tell_fault(run, item->file, item->piece, entry);
+    /* What is skipped without a recipient is only counted. */
+    if (entry->outcome == INGEST_REJECTED || !record->recipient.data)
+        return OK;
+    return ingest_sink_put(run->sink, entry, entry->outcome == INGEST_BOUNCE ? &verdict : NULL,
+                           item->file, err);
 }
 
 static enum rcode take_item(void *context, const struct ingest_source_item *item, struct err *err)
@@ -255,43 +240,6 @@ static enum rcode take_item(void *context, const struct ingest_source_item *item
         keep_reject(run, item->piece->octets);
     tell_progress(run);
     return rc;
-}
-
-/* --- the account --- */
-
-static void row(struct output *output, const char *what, const char *why, int64_t count)
-{
-    if (!count)
-        return;
-    output_row(output, (const struct cell[]){cell_text(str_of(what)), cell_text(str_of(why)),
-                                             cell_number(count)});
-}
-
-/* All that was read stands in exactly one of the other lines. */
-static enum rcode tell_account(const struct run *run, struct err *err)
-{
-    static const char *const columns[] = {"outcome", "reason", "recipients"};
-    const struct account *account = &run->account;
-    struct output output;
-    int64_t sum = account->deliveries;
-    output_begin(&output, OUTPUT_TABLE, stderr, columns, 3);
-    for (int i = 0; i < BOUNCE_CLASS_COUNT; sum += account->bounces[i++])
-        row(&output, "bounce", bounce_class_names[i], account->bounces[i]);
-    row(&output, "delivery", NULL, account->deliveries);
-    for (int i = 0; i < INGEST_SKIP_COUNT; sum += account->skipped[i++])
-        row(&output, "skipped", ingest_skip_names[i], account->skipped[i]);
-    for (int i = 0; i < RCODE_COUNT; sum += account->rejected[i++])
-        row(&output, "rejected", rcode_name((enum rcode)i), account->rejected[i]);
-    output_row(&output, (const struct cell[]){cell_text(STR("all")), cell_text(STR_NULL),
-                                              cell_number(account->read)});
-    output_end(&output);
-    double seconds = (double)(clock_monotonic_ms() - run->started_ms + 1) / 1000;
-    fprintf(stderr, "%" PRId64 " items of %" PRId64 " files in %.1f s%s\n", account->items,
-            run->source.files, seconds, run->options->dry_run ? "; nothing was written" : "");
-    if (sum != account->read)
-        return err_set(err, E_BUG, "%" PRId64 " were read and %" PRId64 " accounted for",
-                       account->read, sum);
-    return OK;
 }
 
 /* --- all --- */
@@ -345,8 +293,8 @@ static int run_all(struct run *run, const struct settings *settings)
     struct err err;
     enum rcode rc = open_rejects(run, &err);
     if (rc == OK)
-        rc = ingest_sink_open(options->dry_run ? INGEST_SINK_NONE : options->sink,
-                              settings->config, &run->sink, &err);
+        rc = ingest_sink_open(options->dry_run ? INGEST_SINK_NONE : options->sink, settings->config,
+                              &run->sink, &err);
     if (rc != OK)
         return cli_fail(&err);
     rc = read_all(run, &err);
@@ -357,7 +305,8 @@ static int run_all(struct run *run, const struct settings *settings)
     enum rcode of_rejects = close_rejects(run, &why);
     if (rc == OK && of_rejects != OK)
         err = why, rc = of_rejects;
-    enum rcode of_account = tell_account(run, &why);
+    enum rcode of_account = ingest_account_tell(&run->account, &why);
+    tell_end(run);
     if (rc == OK && of_account != OK)
         err = why, rc = of_account;
     if (rc != OK)
@@ -369,10 +318,10 @@ static int ingest_all(const struct options *options, const struct settings *sett
 {
     struct run run = {
         .options = options,
-        .ingest = ingest_new(&(struct ingest_options){
-            .format = (enum ingest_format)options->format,
-            .tenant = str_of(options->tenant),
-            .local_part_preserve = settings->policies.local_part_preserve}),
+        .ingest = ingest_new(&(struct ingest_options){.format = (enum ingest_format)options->format,
+                                                      .tenant = str_of(options->tenant),
+                                                      .local_part_preserve =
+                                                          settings->policies.local_part_preserve}),
         .classifier = classifier_new(settings->rules),
         .started_ms = clock_monotonic_ms(),
         .terminal = isatty(STDERR_FILENO),
@@ -392,10 +341,9 @@ static int ingest_all(const struct options *options, const struct settings *sett
 int cmd_ingest(int argc, char **argv)
 {
     static const struct argp_option argp_options[] = {
-        {"from", KEY_FROM, "FORMAT", 0,
-         "dsn, kumomta, ses, sendgrid, postmark, mailgun or sisimai", 0},
-        {"output", 'o', "FORMAT", 0,
-         "jsonl or avro: to stdout instead of the input topic", 0},
+        {"from", KEY_FROM, "FORMAT", 0, "dsn, kumomta, ses, sendgrid, postmark, mailgun or sisimai",
+         0},
+        {"output", 'o', "FORMAT", 0, "jsonl or avro: to stdout instead of the input topic", 0},
         {"tenant", KEY_TENANT, "TENANT", 0, "whose list the recipients are on", 0},
         {"rules", KEY_RULES, "FILE", 0, "classification rules (rules.file)", 0},
         {"rejects", KEY_REJECTS, "FILE", 0, "keep what cannot be used; it can be read again", 0},

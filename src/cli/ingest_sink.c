@@ -11,7 +11,7 @@
 #include "kafka/reader.h"
 #include "kafka/writer.h"
 
-#define FRAME_SIZE 10             /* of a single object: C3 01 and the fingerprint */
+#define FRAME_SIZE 10              /* of a single object: C3 01 and the fingerprint */
 #define BLOCK_SIZE ((size_t)65536) /* of an Avro file, about */
 
 struct ingest_sink {
@@ -56,22 +56,22 @@ static enum rcode put_topic(struct ingest_sink *sink, const struct ingest_entry 
     struct str key = {octets, identity_key(who, octets)};
     buf_clear(&sink->value);
     codec_encode_input(sink->codec, &entry->record, &sink->value);
-    return kafka_writer_send(sink->writer,
-                             &(struct kafka_writer_record){
-                                 .topic = sink->deployment.topics[TOPIC_BOUNCES],
-                                 .partition = hash_partition(key, sink->partitions),
-                                 .timestamp_ms = KAFKA_WRITER_NOW,
-                                 .key = key,
-                                 .value = buf_view(&sink->value)},
-                             err);
+    return kafka_writer_send(
+        sink->writer,
+        &(struct kafka_writer_record){.topic = sink->deployment.topics[TOPIC_BOUNCES],
+                                      .partition = hash_partition(key, sink->partitions),
+                                      .timestamp_ms = KAFKA_WRITER_NOW,
+                                      .key = key,
+                                      .value = buf_view(&sink->value)},
+        err);
 }
 
 /* --- JSON lines --- */
 
 static const char *const columns[] = {
-    "file",       "recipient", "event_type", "status",      "reply_code", "diagnostic",
-    "class",      "reason",    "rule",       "event_id",    "tenant",     "message_id",
-    "occurred_at", "remote_mta", "stage",    "retry_of",    "message_attempt", "source",
+    "file",        "recipient",  "event_type", "status",   "reply_code",      "diagnostic",
+    "class",       "reason",     "rule",       "event_id", "tenant",          "message_id",
+    "occurred_at", "remote_mta", "stage",      "retry_of", "message_attempt", "source",
 };
 #define COLUMN_COUNT ((int)(sizeof(columns) / sizeof(columns[0])))
 
@@ -170,7 +170,7 @@ static void open_avro(struct ingest_sink *sink)
     put_text(&head, STR("null"));
     put_long(&head, 0);
     buf_append(&head, sink->sync, 16);
-    fwrite(head.data, 1, head.len, stdout);
+    (void)fwrite(head.data, 1, head.len, stdout);
     buf_deinit(&schema);
     buf_deinit(&head);
 }
@@ -183,9 +183,9 @@ static void flush_block(struct ingest_sink *sink)
     buf_init(&head);
     put_long(&head, sink->block_count);
     put_long(&head, (int64_t)sink->block.len);
-    fwrite(head.data, 1, head.len, stdout);
-    fwrite(sink->block.data, 1, sink->block.len, stdout);
-    fwrite(sink->sync, 1, 16, stdout);
+    (void)fwrite(head.data, 1, head.len, stdout);
+    (void)fwrite(sink->block.data, 1, sink->block.len, stdout);
+    (void)fwrite(sink->sync, 1, 16, stdout);
     buf_deinit(&head);
     buf_clear(&sink->block);
     sink->block_count = 0;

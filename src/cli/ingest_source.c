@@ -53,8 +53,7 @@ static enum rcode read_items(struct ingest_source *source, struct file *file, st
     while (rc == OK && !file->end) {
         struct split_piece piece;
         rc = read_more(source, file, err);
-        while (rc == OK &&
-               split_next(&file->split, buf_view(&file->window), file->end, &piece)) {
+        while (rc == OK && split_next(&file->split, buf_view(&file->window), file->end, &piece)) {
             struct ingest_source_item item = {file->name, &piece, file->modified_ms};
             rc = source->item(source->context, &item, err);
         }

@@ -36,7 +36,8 @@ struct reading {
 static void fill_message(struct reading *reading, struct input_record *record)
 {
     struct arena *arena = &reading->ingest->arena;
-    struct str block = reading->returned, attempt = mail_header(arena, block, INGEST_ATTEMPT_HEADER);
+    struct str block = reading->returned,
+               attempt = mail_header(arena, block, INGEST_ATTEMPT_HEADER);
     struct str id = mail_header(arena, block, INGEST_MESSAGE_ID_HEADER);
     if (!id.len)
         id = ingest_mailbox(mail_header(arena, block, "Message-ID"));
@@ -131,9 +132,8 @@ static struct str recipient_of(const struct reading *reading, const struct repor
 }
 
 /* What the text for people says of the recipient; NULL if it says nothing, or only of others. */
-static const struct notice_recipient *notice_of(const struct reading *reading,
-                                                const struct report_recipient *report,
-                                                size_t report_count)
+static const struct notice_recipient *
+notice_of(const struct reading *reading, const struct report_recipient *report, size_t report_count)
 {
     const struct notice *notice = &reading->notice;
     for (size_t i = 0; i < notice->count; i++)
@@ -162,8 +162,8 @@ static struct str bare_reply(struct str text)
 static bool has_words(struct str text)
 {
     for (size_t i = 0; i < text.len; i++)
-        if ((text.data[i] & 0x80) || (ascii_lower(text.data[i]) >= 'a' &&
-                                      ascii_lower(text.data[i]) <= 'z'))
+        if ((text.data[i] & 0x80) ||
+            (ascii_lower(text.data[i]) >= 'a' && ascii_lower(text.data[i]) <= 'z'))
             return true;
     return false;
 }
@@ -352,8 +352,7 @@ static void read_mails(struct ingest *ingest, struct str octets)
         ingest_reject(ingest, E_INVALID_FIELD,
                       "reports a failure, but no recipient can be found in it");
     else
-        ingest_skip(ingest,
-                    dsn_is_auto_reply(&outer) ? INGEST_AUTO_REPLY : INGEST_NO_REPORT, NULL,
+        ingest_skip(ingest, dsn_is_auto_reply(&outer) ? INGEST_AUTO_REPLY : INGEST_NO_REPORT, NULL,
                     outer.subject);
 }
 

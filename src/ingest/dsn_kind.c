@@ -5,11 +5,21 @@
 #define LOOK_MAX 4096 /* octets of a text that are looked at for words */
 
 /* Parts of a From field. */
-static const char *const senders[] = {
-    "mailer-daemon",    "mailerdaemon", "mailer daemon",       "mdaemon",
-    "postmaster",       "post_master",  "mail delivery",       "mail.delivery",
-    "maildelivery",     "mail system",  "mail administrator",  "delivery subsystem",
-    "system administrator", "mailer@",  NULL};
+static const char *const senders[] = {"mailer-daemon",
+                                      "mailerdaemon",
+                                      "mailer daemon",
+                                      "mdaemon",
+                                      "postmaster",
+                                      "post_master",
+                                      "mail delivery",
+                                      "mail.delivery",
+                                      "maildelivery",
+                                      "mail system",
+                                      "mail administrator",
+                                      "delivery subsystem",
+                                      "system administrator",
+                                      "mailer@",
+                                      NULL};
 
 /* Parts of a subject that only mail systems write. */
 static const char *const subjects[] = {
@@ -26,10 +36,11 @@ static const char *const subjects[] = {
 /* In the words of a mail system. */
 static const char *const failures[] = {
     "could not be delivered", "couldn't be delivered", "could not be sent", "cannot send",
-    "cannot be delivered", "delivery failed", "failed to deliver", "failed permanently", "undeliver",
-    "unable to deliver", "not delivered", "wasn't delivered", "not be delivered", "has failed",
-    "unknown user", "user unknown", "host unknown", "no such user", "deferred:", "rejected",
-    "mailbox is full", "mailbox full", "over quota", "returned mail", "permanent error",
+    "cannot be delivered", "delivery failed", "failed to deliver", "failed permanently",
+    "undeliver", "unable to deliver", "not delivered", "wasn't delivered", "not be delivered",
+    "has failed", "unknown user", "user unknown", "host unknown", "no such user",
+    "deferred:", "rejected", "mailbox is full", "mailbox full", "over quota", "returned mail",
+    "permanent error",
     /* German, French, Italian, Spanish */
     "nicht zugestellt", "konnte nicht", "n'a pas pu être", "non è stato possibile",
     "no se pudo entregar", "no se ha podido", NULL};
@@ -71,11 +82,22 @@ bool dsn_reports_failure(const struct mail *mail)
 
 bool dsn_is_auto_reply(const struct mail *mail)
 {
-    static const char *const replies[] = {
-        "automatic reply", "auto reply",  "autoreply",   "auto-reply",          "out of office",
-        "out of the office", "autorespon", "vacation",   "away from",           "abwesenheit",
-        "absence",         "assente",     "risposta automatica", "réponse automatique",
-        "fuera de la oficina", NULL};
+    static const char *const replies[] = {"automatic reply",
+                                          "auto reply",
+                                          "autoreply",
+                                          "auto-reply",
+                                          "out of office",
+                                          "out of the office",
+                                          "autorespon",
+                                          "vacation",
+                                          "away from",
+                                          "abwesenheit",
+                                          "absence",
+                                          "assente",
+                                          "risposta automatica",
+                                          "réponse automatique",
+                                          "fuera de la oficina",
+                                          NULL};
     return mail->disposition || ingest_starts_caseless(mail->auto_submitted, "auto-") ||
            has_any(mail->subject, replies);
 }

@@ -6,12 +6,13 @@
 static const struct {
     const char *name, *text;
 } entities[] = {
-    {"lt;", "<"},   {"gt;", ">"},    {"amp;", "&"}, {"quot;", "\""},
+    {"lt;", "<"},   {"gt;", ">"},  {"amp;", "&"},  {"quot;", "\""},
     {"apos;", "'"}, {"#39;", "'"}, {"nbsp;", " "}, {"#64;", "@"},
 };
 
 /* Tags that end a line. */
-static const char *const breaks[] = {"br", "p", "div", "tr", "li", "h1", "h2", "h3", "table", "pre"};
+static const char *const breaks[] = {"br", "p",  "div", "tr",    "li",
+                                     "h1", "h2", "h3",  "table", "pre"};
 
 static bool is_letter(char c)
 {

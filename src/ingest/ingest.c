@@ -27,8 +27,8 @@ const char *const ingest_skip_names[INGEST_SKIP_COUNT] = {
 };
 
 static const struct adapter *const adapters[INGEST_FORMAT_COUNT] = {
-    [INGEST_DSN] = &adapter_dsn,         [INGEST_KUMOMTA] = &adapter_kumomta,
-    [INGEST_SES] = &adapter_ses,         [INGEST_SENDGRID] = &adapter_sendgrid,
+    [INGEST_DSN] = &adapter_dsn,           [INGEST_KUMOMTA] = &adapter_kumomta,
+    [INGEST_SES] = &adapter_ses,           [INGEST_SENDGRID] = &adapter_sendgrid,
     [INGEST_POSTMARK] = &adapter_postmark, [INGEST_MAILGUN] = &adapter_mailgun,
     [INGEST_SISIMAI] = &adapter_sisimai,
 };
@@ -204,7 +204,7 @@ static bool recipient_of(struct ingest *ingest, struct str text, struct str *ret
 }
 
 static void other_fields(struct ingest *ingest, const struct found *found,
-                          struct input_record *record)
+                         struct input_record *record)
 {
     struct arena *arena = &ingest->arena;
     const struct input_record *from = &found->record;
@@ -233,6 +233,8 @@ void ingest_event(struct ingest *ingest, const struct found *found)
     record->tenant = ingest->options.tenant;
     record->recipient = recipient;
     record->message_id = clean(arena, found->record.message_id, TEXT_FIELD_MAX);
+    if (!record->message_id.data)
+        record->message_id = STR("");
     record->occurred_at_ms = event_time(ingest, found->record.occurred_at_ms);
     record->retry_of = clean_or_null(arena, found->record.retry_of, TEXT_FIELD_MAX);
     record->source = str_of(ingest_format_names[ingest->options.format]);

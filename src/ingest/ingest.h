@@ -11,8 +11,8 @@
  *
  * An adapter does no I/O and reads no clock. The same item gives the same entries and the same
  * event ids (UUIDv5 of what identifies the event at its source, and the recipient), so an item may
- * be read again. Memory is bounded by the limits below. A `struct ingest` belongs to one thread; any
- * number may be used at once.
+ * be read again. Memory is bounded by the limits below. A `struct ingest` belongs to one thread;
+ * any number may be used at once.
  *
  * Which message an event is about. A sender that obeys retry commands hands three values of the
  * RetryCommand on with the message (command_id, message_id, message_attempt), and the adapter finds
@@ -42,9 +42,10 @@
     X(INGEST_FEEDBACK, "feedback")             /* a complaint, an unsubscription */                \
     X(INGEST_AUTO_REPLY, "auto_reply")         /* a vacation notice and the like */                \
     X(INGEST_NO_REPORT, "no_report")           /* a mail about no delivery */                      \
-    X(INGEST_OTHER_EVENT, "other_event")       /* received, opened, clicked … */                   \
-    X(INGEST_SAME_RECIPIENT, "same_recipient") /* a second failure of one recipient in one report */ \
-    X(INGEST_EMPTY, "empty")                   /* an item without anything in it */
+    X(INGEST_OTHER_EVENT, "other_event")       /* received, opened, clicked … */                 \
+    X(INGEST_SAME_RECIPIENT,                                                                       \
+      "same_recipient")      /* a second failure of one recipient in one report */                 \
+    X(INGEST_EMPTY, "empty") /* an item without anything in it */
 
 /* What a sender hands on of a RetryCommand: its name in JSON (metadata, custom arguments, user
  * variables, tags) and as a header of the mail. */
@@ -75,10 +76,10 @@ struct ingest_entry {
     /* Complete for a bounce; of a delivery also what its record has no place for. Skipped: what is
      * known, for people; recipient may be null. */
     struct input_record record;
-    struct str canonical;       /* the canonical recipient of a bounce or delivery */
-    enum ingest_skip skip;      /* skipped */
-    enum rcode code;            /* rejected: reason of a dead letter */
-    struct str why;             /* rejected: for people; skipped: the source's own word, or null */
+    struct str canonical;  /* the canonical recipient of a bounce or delivery */
+    enum ingest_skip skip; /* skipped */
+    enum rcode code;       /* rejected: reason of a dead letter */
+    struct str why;        /* rejected: for people; skipped: the source's own word, or null */
     struct str octets; /* the part of the item the entry is from: one value of several, or all */
 };
 

@@ -36,9 +36,9 @@ struct ingest_attribute {
 };
 
 /*
- * An event as an adapter finds it. The record: kind, recipient, message_id, occurred_at_ms (TIME_NULL
- * or out of range: that of the item), status, reply_code, diagnostic, remote_mta, stage, retry_of,
- * message_attempt; the rest is filled in. Spans need not be UTF-8.
+ * An event as an adapter finds it. The record: kind, recipient, message_id, occurred_at_ms
+ * (TIME_NULL or out of range: that of the item), status, reply_code, diagnostic, remote_mta, stage,
+ * retry_of, message_attempt; the rest is filled in. Spans need not be UTF-8.
  */
 struct found {
     struct input_record record;

@@ -13,11 +13,12 @@
 /* Spans live in the arena; null: there is none. Texts are UTF-8 as far as the mail is. */
 struct mail {
     struct str from, to, subject, message_id, auto_submitted, mailer, failed_recipients;
-    int64_t date_ms; /* TIME_NULL: none, or not to be read */
+    int64_t date_ms;  /* TIME_NULL: none, or not to be read */
     bool report;      /* multipart/report about deliveries */
     bool disposition; /* multipart/report of another kind: "your message was displayed" */
     bool feedback;    /* with a feedback report, or a type that says so */
-    struct str texts[MAIL_TEXTS_MAX]; /* for people, in their order; HTML only if there is no other */
+    struct str
+        texts[MAIL_TEXTS_MAX]; /* for people, in their order; HTML only if there is no other */
     int text_count;
     struct str status;   /* fields of its delivery-status parts, an empty line between parts */
     struct str returned; /* header of the message it returns */

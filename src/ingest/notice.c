@@ -124,8 +124,8 @@ static struct str announced_reply(struct reading *reading)
             continue;
         const struct str line = reading->lines.items[at];
         const char *behind = ingest_find_caseless(line, cues[i]) + strlen(cues[i]);
-        struct str head = line_undecorated(
-            (struct str){behind, (size_t)(line.data + line.len - behind)});
+        struct str head =
+            line_undecorated((struct str){behind, (size_t)(line.data + line.len - behind)});
         size_t first = at + 1;
         while (!head.len && first < reading->lines.count &&
                line_is_rule(reading->lines.items[first]))
@@ -169,8 +169,7 @@ static void read_blocks(struct reading *reading, enum notice_form form, size_t a
                 reading->open = notice->count;
             }
             at = end;
-        } else if (reading->open < notice->count &&
-                   !announces(reading, reading->lines.items[at])) {
+        } else if (reading->open < notice->count && !announces(reading, reading->lines.items[at])) {
             at = reply_to_open(reading, form, at);
         } else {
             at++;
@@ -184,7 +183,8 @@ static void read_blocks(struct reading *reading, enum notice_form form, size_t a
 static struct str add_refusal(struct reading *reading, struct str refused, struct str said)
 {
     bool more = refused.len >= 3 && said.len >= 3 && memcmp(refused.data, said.data, 3) == 0;
-    return more ? arena_printf(reading->arena, "%.*s\n%.*s", STR_ARG(refused), STR_ARG(said)) : said;
+    return more ? arena_printf(reading->arena, "%.*s\n%.*s", STR_ARG(refused), STR_ARG(said))
+                : said;
 }
 
 static bool is_refusal(struct str said)
@@ -298,12 +298,11 @@ static void complete_replies(struct reading *reading)
     struct str announced = announced_reply(reading);
     for (size_t i = 0; i < notice->count; i++) {
         struct str *reply = &notice->recipients[i].reply;
-        if (notice->whole)
+        bool better = !reply->len || weight(announced) > weight(*reply);
+        if (notice->whole || (!reply->len && !announced.len))
             *reply = notice->said;
-        else if (announced.len && (!reply->len || weight(announced) > weight(*reply)))
+        else if (announced.len && better)
             *reply = announced;
-        else if (!reply->len)
-            *reply = notice->said;
     }
 }
 

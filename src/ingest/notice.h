@@ -1,7 +1,7 @@
 /*
  * Bounces in prose: what mail systems wrote before RFC 3464, and what many write still. Each known
- * structure is a row of a table (notice_table.c): how it is recognised, where recipients stand, where
- * the reply stands. What no row recognises is read by the last one, which trusts less.
+ * structure is a row of a table (notice_table.c): how it is recognised, where recipients stand,
+ * where the reply stands. What no row recognises is read by the last one, which trusts less.
  *
  * All structures have this in common: words for people, one or more blocks that begin with a
  * recipient, and then, maybe, the message that is returned.
@@ -46,7 +46,7 @@ extern const char *const notice_recipient_words[];
 struct notice_input {
     struct str text, subject, mailer;
     struct str failed_recipients; /* X-Failed-Recipients; null if absent */
-    bool trusted; /* the mail reports a failure: the last row may be used */
+    bool trusted;                 /* the mail reports a failure: the last row may be used */
 };
 
 struct notice_recipient {

@@ -27,8 +27,7 @@ void lines_split(struct arena *arena, struct str text, size_t max, struct lines 
     for (size_t at = 0; at < text.len && ret_lines->count < count;) {
         const char *end = memchr(text.data + at, '\n', text.len - at);
         size_t len = (end ? (size_t)(end - text.data) : text.len) - at;
-        ret_lines->items[ret_lines->count++] =
-            without_end((struct str){text.data + at, len});
+        ret_lines->items[ret_lines->count++] = without_end((struct str){text.data + at, len});
         at += len + 1;
     }
 }
@@ -142,10 +141,9 @@ static bool is_report_line(struct str line)
 /* Fields that a mail's header begins with, at the start of a line. */
 static bool is_header_line(struct str line)
 {
-    static const char *const names[] = {"Received:", "Return-Path:", "DKIM-Signature:",
-                                        "X-Received:", "Message-ID:", "ARC-Seal:",
-                                        "Delivered-To:", "X-Google-Smtp-Source:",
-                                        "DomainKey-Signature:"};
+    static const char *const names[] = {
+        "Received:", "Return-Path:",  "DKIM-Signature:",       "X-Received:",         "Message-ID:",
+        "ARC-Seal:", "Delivered-To:", "X-Google-Smtp-Source:", "DomainKey-Signature:"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (ingest_starts_caseless(line, names[i]))
             return true;
@@ -327,7 +325,7 @@ bool line_leading(struct str line, struct str *ret_address, struct str *ret_rest
 /* The words before an address that tell the reader whom to ask, or who sent what. */
 static bool is_advice(struct str line)
 {
-    static const char *const words[] = {"contact", "please", "help",   "further",  "from:",
+    static const char *const words[] = {"contact", "please", "help",     "further",    "from:",
                                         "reply",   "sender", "subject:", "message-id:"};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (ingest_find_caseless(line, words[i]))
@@ -339,8 +337,7 @@ bool line_within(struct str line, struct str *ret_address, struct str *ret_rest)
 {
     struct str address;
     size_t begin, end;
-    if (!address_in_text(line, &address, &begin, &end) ||
-        is_advice((struct str){line.data, begin}))
+    if (!address_in_text(line, &address, &begin, &end) || is_advice((struct str){line.data, begin}))
         return false;
     for (int i = 0; notice_recipient_words[i]; i++)
         if (ingest_find_caseless(line, notice_recipient_words[i])) {
@@ -358,8 +355,8 @@ bool line_coded(struct str line, struct str *ret_address, struct str *ret_rest)
     size_t begin, end, digits = 0;
     while (digits < text.len && (strchr("0123456789. ", text.data[digits]) && text.data[digits]))
         digits++;
-    if (!address_in_text(text, &address, &begin, &end) || begin != digits ||
-        text.len - end < 3 || memcmp(text.data + end, "...", 3) != 0)
+    if (!address_in_text(text, &address, &begin, &end) || begin != digits || text.len - end < 3 ||
+        memcmp(text.data + end, "...", 3) != 0)
         return false;
     /* "554 <a@b>... 550 Host unknown": Sendmail's own code, then the one it was given. */
     struct str behind = ingest_trim((struct str){text.data + end + 3, text.len - end - 3});
@@ -374,10 +371,10 @@ enum line_speaker line_speaker(struct str line, struct str *ret_said)
         const char *mark;
         enum line_speaker speaker;
     } marks[] = {
-        {"sent >>>", LINE_CLIENT}, {"received <<<", LINE_SERVER}, {"sent <<<", LINE_CLIENT},
-        {"received >>>", LINE_SERVER}, {">>>", LINE_CLIENT}, {"<<<", LINE_SERVER},
-        {"in:", LINE_CLIENT}, {"out:", LINE_SERVER}, {"-->", LINE_CLIENT}, {"<--", LINE_SERVER},
-        {"c:", LINE_CLIENT}, {"s:", LINE_SERVER},
+        {"sent >>>", LINE_CLIENT},     {"received <<<", LINE_SERVER}, {"sent <<<", LINE_CLIENT},
+        {"received >>>", LINE_SERVER}, {">>>", LINE_CLIENT},          {"<<<", LINE_SERVER},
+        {"in:", LINE_CLIENT},          {"out:", LINE_SERVER},         {"-->", LINE_CLIENT},
+        {"<--", LINE_SERVER},          {"c:", LINE_CLIENT},           {"s:", LINE_SERVER},
     };
     struct str text = ingest_trim(line);
     /* MDaemon puts a time in front. */

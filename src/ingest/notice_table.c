@@ -1,6 +1,6 @@
 /*
- * The known structures, the more special ones first. What stands here was learnt from mails that the
- * named systems send; a new one is a new row.
+ * The known structures, the more special ones first. What stands here was learnt from mails that
+ * the named systems send; a new one is a new row.
  */
 #include "ingest/notice.h"
 
@@ -47,16 +47,17 @@ const struct notice_structure notice_structures[] = {
      .list = "transcript of session follows",
      .form = NOTICE_CODED},
     {.name = "transcript", /* Postfix to its postmaster, InterScan, Kerio, MDaemon */
-     .cues = {"transcript of session follows", "transcript of the session", "sent >>>",
-              "sent <<<", "session transcript"},
+     .cues = {"transcript of session follows", "transcript of the session", "sent >>>", "sent <<<",
+              "session transcript"},
      .form = NOTICE_DIALOGUE},
     {.name = "exchange",
-     .cues = {"diagnostic information for administrators", "delivery has failed to these recipients",
-              "rejected your message to the following", "sent by microsoft exchange",
-              "remote server returned '"},
+     .cues = {"diagnostic information for administrators",
+              "delivery has failed to these recipients", "rejected your message to the following",
+              "sent by microsoft exchange", "remote server returned '"},
      .form = NOTICE_LEADING},
     {.name = "exchange 5.5 and 2003",
-     .cues = {"did not reach the following recipient", "following recipient(s) could not be reached",
+     .cues = {"did not reach the following recipient",
+              "following recipient(s) could not be reached",
               "following recipients could not be reached",
               "could not be delivered to the following recipient"},
      .list = "following recipient",
@@ -171,7 +172,7 @@ const char *const notice_delay_cues[] = {
 
 /* In the words before an address, or behind it in the same sentence. */
 const char *const notice_recipient_words[] = {
-    "deliver", "recipient", "undeliverable", "rcpt to", "mailbox",  "user",    "account",
-    "address", "failed",    "unknown",       "reject",  "bounced",  "blocked", "message-id in",
-    "not reach", "returned", NULL,
+    "deliver", "recipient",     "undeliverable", "rcpt to",  "mailbox", "user",
+    "account", "address",       "failed",        "unknown",  "reject",  "bounced",
+    "blocked", "message-id in", "not reach",     "returned", NULL,
 };

@@ -65,12 +65,12 @@ static void read_bounce(struct ingest *ingest, const json_t *value)
 
 static void read_delivery(struct ingest *ingest, const json_t *value)
 {
-    struct found found = {.record.kind = RECORD_DELIVERY,
-                          .record.recipient = ingest_mailbox(json_text(value, "Recipient")),
-                          .record.occurred_at_ms = json_time(value, "DeliveredAt"),
-                          .record.message_id = json_text(value, "MessageID"),
-                          .id_parts = {json_text(value, "MessageID"),
-                                       json_text(value, "DeliveredAt")}};
+    struct found found = {
+        .record.kind = RECORD_DELIVERY,
+        .record.recipient = ingest_mailbox(json_text(value, "Recipient")),
+        .record.occurred_at_ms = json_time(value, "DeliveredAt"),
+        .record.message_id = json_text(value, "MessageID"),
+        .id_parts = {json_text(value, "MessageID"), json_text(value, "DeliveredAt")}};
     json_hints(json_at(value, "Metadata"), &found.record);
     found.record.diagnostic = reply_untyped(json_text(value, "Details"));
     reply_accepted(&ingest->arena, &found.record);

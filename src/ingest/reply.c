@@ -21,9 +21,9 @@ static bool is_alnum(char c)
 
 /* Words and marks after which a three-digit number is a reply code. */
 static const char *const introductions[] = {
-    "said:", "said", "<<<", "<--", "returned", "reason:", "reason", "response:", "replied:",
-    "error_code :", "responsecode", "->", "after", "was:", "following:", "with", "code", "code:",
-    "server:", "out:",
+    "said:",      "said",     "<<<",          "<--",          "returned", "reason:", "reason",
+    "response:",  "replied:", "error_code :", "responsecode", "->",       "after",   "was:",
+    "following:", "with",     "code",         "code:",        "server:",  "out:",
 };
 
 /* `text` ends where the number begins. Blanks, quotes and brackets do not count. */
@@ -246,8 +246,8 @@ static struct str host_at(struct str text)
 
 struct str reply_host(struct str text)
 {
-    static const char *const cues[] = {"host ",      "host: ", "talking to ", "server at ",
-                                       "connected to ", "domain ", " by ",     "server "};
+    static const char *const cues[] = {"host ",         "host: ",  "talking to ", "server at ",
+                                       "connected to ", "domain ", " by ",        "server "};
     for (size_t i = 0; i < sizeof(cues) / sizeof(cues[0]); i++) {
         struct str rest = text;
         const char *found;
@@ -283,8 +283,9 @@ static void complete_status(struct arena *arena, const struct reply *reply,
 {
     struct status_code own = {0};
     bool known = record->status.data && status_parse(record->status, &own);
-    if (says_nothing(&reply->status) ? known : known && !says_nothing(&own) &&
-                                                  !(is_expired(&own) && !is_expired(&reply->status)))
+    if (says_nothing(&reply->status)
+            ? known
+            : known && !says_nothing(&own) && !(is_expired(&own) && !is_expired(&reply->status)))
         return;
     if (reply->status.cls)
         record->status = arena_printf(arena, "%d.%d.%d", reply->status.cls, reply->status.subject,

@@ -31,7 +31,7 @@ struct str reply_untyped(struct str diagnostic);
 
 /*
  * Fills what the record lacks of reply_code, status and stage from its diagnostic; a status that
- * says nothing (x.0.0) or only that time ran out (x.4.7) gives way to that of the reply. `remote_mta`
- * too if it is null.
+ * says nothing (x.0.0) or only that time ran out (x.4.7) gives way to that of the reply.
+ * `remote_mta` too if it is null.
  */
 void reply_complete(struct arena *arena, struct input_record *record);

@@ -19,10 +19,14 @@ enum field {
 };
 
 static const char *const field_names[FIELD_COUNT] = {
-    [FIELD_ORIGINAL] = "original-recipient", [FIELD_FINAL] = "final-recipient",
-    [FIELD_ACTUAL] = "x-actual-recipient",   [FIELD_ACTION] = "action",
-    [FIELD_STATUS] = "status",               [FIELD_DIAGNOSTIC] = "diagnostic-code",
-    [FIELD_REMOTE_MTA] = "remote-mta",       [FIELD_LAST_ATTEMPT] = "last-attempt-date",
+    [FIELD_ORIGINAL] = "original-recipient",
+    [FIELD_FINAL] = "final-recipient",
+    [FIELD_ACTUAL] = "x-actual-recipient",
+    [FIELD_ACTION] = "action",
+    [FIELD_STATUS] = "status",
+    [FIELD_DIAGNOSTIC] = "diagnostic-code",
+    [FIELD_REMOTE_MTA] = "remote-mta",
+    [FIELD_LAST_ATTEMPT] = "last-attempt-date",
 };
 
 struct group {
@@ -130,8 +134,8 @@ static bool has_recipient(const struct group *group)
 static void end_group(struct reading *reading)
 {
     const struct str *values = reading->group.values;
-    bool whole = has_recipient(&reading->group) &&
-                 (values[FIELD_ACTION].data || values[FIELD_STATUS].data);
+    bool whole =
+        has_recipient(&reading->group) && (values[FIELD_ACTION].data || values[FIELD_STATUS].data);
     if (whole && reading->count <= REPORT_RECIPIENTS_MAX) {
         struct arena *arena = reading->arena;
         if (reading->count == reading->capacity) {

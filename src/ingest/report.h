@@ -1,7 +1,7 @@
 /*
  * The fields of delivery status notifications (RFC 3464, international: RFC 6533), as they should
- * be and as they are: other order, blanks before the colon, a missing type of address, no empty line
- * between recipients, no MIME around them. So free text may be searched for them as well.
+ * be and as they are: other order, blanks before the colon, a missing type of address, no empty
+ * line between recipients, no MIME around them. So free text may be searched for them as well.
  */
 #pragma once
 #include "base/arena.h"
@@ -19,5 +19,4 @@ struct report_recipient {
 };
 
 /* Groups that have a recipient, and an action or status. */
-size_t report_read(struct arena *arena, struct str text,
-                   struct report_recipient **ret_recipients);
+size_t report_read(struct arena *arena, struct str text, struct report_recipient **ret_recipients);

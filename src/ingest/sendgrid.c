@@ -13,12 +13,9 @@ static const struct {
     enum ingest_skip skip;
 } events[] = {
     {"bounce", BOUNCE, INGEST_SKIP_NONE}, /* its type "blocked" too: the message is given up */
-    {"blocked", BOUNCE, INGEST_SKIP_NONE},
-    {"delivered", DELIVERY, INGEST_SKIP_NONE},
-    {"deferred", SKIP, INGEST_DELAYED},
-    {"dropped", SKIP, INGEST_SUPPRESSED},
-    {"spamreport", SKIP, INGEST_FEEDBACK},
-    {"unsubscribe", SKIP, INGEST_FEEDBACK},
+    {"blocked", BOUNCE, INGEST_SKIP_NONE},        {"delivered", DELIVERY, INGEST_SKIP_NONE},
+    {"deferred", SKIP, INGEST_DELAYED},           {"dropped", SKIP, INGEST_SUPPRESSED},
+    {"spamreport", SKIP, INGEST_FEEDBACK},        {"unsubscribe", SKIP, INGEST_FEEDBACK},
     {"group_unsubscribe", SKIP, INGEST_FEEDBACK},
 };
 

@@ -4,9 +4,9 @@
  * hints of ingest.h are looked for in the headers of `mail`, if SES is told to include them, and in
  * `mail.tags`.
  */
+#include "ingest/ses.h"
 #include "ingest/json.h"
 #include "ingest/reply.h"
-#include "ingest/ses.h"
 
 #define ENVELOPES_MAX 3
 
@@ -90,10 +90,10 @@ static void read_delivery(struct ingest *ingest, const json_t *value)
 {
     const json_t *recipients = json_at(value, "delivery.recipients"), *recipient;
     size_t i;
-    struct found found = {.record.kind = RECORD_DELIVERY,
-                          .record.occurred_at_ms = json_time(value, "delivery.timestamp"),
-                          .id_parts = {json_text(value, "mail.messageId"),
-                                       json_text(value, "delivery.timestamp")}};
+    struct found found = {
+        .record.kind = RECORD_DELIVERY,
+        .record.occurred_at_ms = json_time(value, "delivery.timestamp"),
+        .id_parts = {json_text(value, "mail.messageId"), json_text(value, "delivery.timestamp")}};
     fill_message(value, &found.record);
     found.record.diagnostic = json_text(value, "delivery.smtpResponse");
     reply_accepted(&ingest->arena, &found.record);
@@ -130,8 +130,8 @@ static json_t *message_of(struct ingest *ingest, const json_t *value)
     json_error_t error;
     if (json_is_object(message))
         return json_incref((json_t *)message);
-    json_t *inner = json_loadb(json_string_value(message), json_string_length(message),
-                               JSON_ALLOW_NUL, &error);
+    json_t *inner =
+        json_loadb(json_string_value(message), json_string_length(message), JSON_ALLOW_NUL, &error);
     if (json_is_object(inner))
         return inner;
     json_decref(inner);

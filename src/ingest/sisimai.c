@@ -49,10 +49,10 @@ static void fill_bounce(struct ingest *ingest, const json_t *value, struct found
     record->stage = ingest_stage(either(value, "command", "smtpcommand"));
     reply_complete(arena, record);
     found->attributes[0] = (struct ingest_attribute){"reason", json_text(value, "reason")};
-    found->attributes[1] = (struct ingest_attribute){
-        "hardbounce", json_any_text(arena, value, "hardbounce")};
-    found->attributes[2] = (struct ingest_attribute){
-        "softbounce", json_any_text(arena, value, "softbounce")};
+    found->attributes[1] =
+        (struct ingest_attribute){"hardbounce", json_any_text(arena, value, "hardbounce")};
+    found->attributes[2] =
+        (struct ingest_attribute){"softbounce", json_any_text(arena, value, "softbounce")};
     found->attributes[3] =
         (struct ingest_attribute){"decodedby", either(value, "decodedby", "smtpagent")};
 }

@@ -85,7 +85,8 @@ static bool begins_anew(const struct split *split, struct str window, size_t at)
 {
     if (at >= window.len || window.data[at] != '{')
         return false;
-    return split->one_line || (split->before != ':' && split->before != ',' && split->before != '[');
+    return split->one_line ||
+           (split->before != ':' && split->before != ',' && split->before != '[');
 }
 
 /* What stands where an object should: the rest of its line. */

@@ -65,8 +65,7 @@ const char *ingest_find_caseless(struct str text, const char *needle)
 {
     size_t len = strlen(needle);
     for (size_t i = 0; i + len <= text.len; i++)
-        if (ascii_lower(text.data[i]) == needle[0] &&
-            strncasecmp(text.data + i, needle, len) == 0)
+        if (ascii_lower(text.data[i]) == needle[0] && strncasecmp(text.data + i, needle, len) == 0)
             return text.data + i;
     return NULL;
 }
@@ -76,9 +75,9 @@ struct str ingest_stage(struct str command)
     static const struct {
         const char *prefix, *stage;
     } stages[] = {
-        {"conn", "connect"}, {"banner", "connect"}, {"greeting", "connect"}, {"ehlo", "ehlo"},
+        {"conn", "connect"}, {"banner", "connect"}, {"greeting", "connect"},  {"ehlo", "ehlo"},
         {"helo", "ehlo"},    {"lhlo", "ehlo"},      {"starttls", "starttls"}, {"auth", "auth"},
-        {"mail", "mail"},    {"rcpt", "rcpt"},      {"data", "data"},        {"bdat", "data"},
+        {"mail", "mail"},    {"rcpt", "rcpt"},      {"data", "data"},         {"bdat", "data"},
         {"text", "data"},    {".", "data"},
     };
     command = ingest_trim(command);
@@ -93,8 +92,8 @@ struct str ingest_status(struct arena *arena, struct str text)
     struct status_code code;
     size_t len = 0;
     text = ingest_trim(text);
-    while (len < text.len && (text.data[len] == '.' ||
-                              (text.data[len] >= '0' && text.data[len] <= '9')))
+    while (len < text.len &&
+           (text.data[len] == '.' || (text.data[len] >= '0' && text.data[len] <= '9')))
         len++;
     if (!status_parse((struct str){text.data, len}, &code))
         return STR_NULL;

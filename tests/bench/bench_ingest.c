@@ -24,25 +24,31 @@ struct items {
 };
 
 static const char report[] =
-    "From: Mail Delivery System <MAILER-DAEMON@mx.example>\r\nDate: Tue, 3 Mar 2026 10:00:00 +0100\r\n"
+    "From: Mail Delivery System <MAILER-DAEMON@mx.example>\r\nDate: Tue, 3 Mar 2026 10:00:00 "
+    "+0100\r\n"
     "Subject: Undelivered Mail Returned to Sender\r\nMessage-ID: <report-1@mx.example>\r\n"
     "MIME-Version: 1.0\r\nContent-Type: multipart/report; report-type=delivery-status; "
     "boundary=\"b\"\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nThis is the mail system at host "
-    "mx.example.\r\n\r\nI'm sorry to have to inform you that your message could not\r\nbe delivered "
+    "mx.example.\r\n\r\nI'm sorry to have to inform you that your message could not\r\nbe "
+    "delivered "
     "to one or more recipients. It's attached below.\r\n\r\n<a@example.org>: host "
     "mx.example.org[192.0.2.1] said: 550 5.1.1\r\n    <a@example.org>: User unknown (in reply to "
     "RCPT TO command)\r\n\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: "
-    "dns; mx.example\r\nArrival-Date: Tue, 3 Mar 2026 09:59:58 +0100\r\n\r\nFinal-Recipient: rfc822; "
+    "dns; mx.example\r\nArrival-Date: Tue, 3 Mar 2026 09:59:58 +0100\r\n\r\nFinal-Recipient: "
+    "rfc822; "
     "a@example.org\r\nOriginal-Recipient: rfc822;a@example.org\r\nAction: failed\r\nStatus: "
     "5.1.1\r\nRemote-MTA: dns; mx.example.org\r\nDiagnostic-Code: smtp; 550 5.1.1 "
     "<a@example.org>: User unknown\r\n\r\n--b\r\nContent-Type: text/rfc822-headers\r\n\r\n"
-    "Return-Path: <s@shop.example>\r\nReceived: from shop.example (shop.example [192.0.2.9])\r\n\tby "
+    "Return-Path: <s@shop.example>\r\nReceived: from shop.example (shop.example "
+    "[192.0.2.9])\r\n\tby "
     "mx.example (Postfix) with ESMTP id 4XYZ\r\n\tfor <a@example.org>; Tue, 3 Mar 2026 09:59:58 "
     "+0100 (CET)\r\nMessage-ID: <orig-1@shop.example>\r\nSubject: hello\r\nTo: "
     "a@example.org\r\n\r\n--b--\r\n";
 static const char prose[] =
-    "From: MAILER-DAEMON@mx.example\nDate: 3 Mar 2026 10:00:00 -0000\nSubject: failure notice\n\nHi. "
-    "This is the qmail-send program at mx.example.\nI'm afraid I wasn't able to deliver your message "
+    "From: MAILER-DAEMON@mx.example\nDate: 3 Mar 2026 10:00:00 -0000\nSubject: failure "
+    "notice\n\nHi. "
+    "This is the qmail-send program at mx.example.\nI'm afraid I wasn't able to deliver your "
+    "message "
     "to the following addresses.\nThis is a permanent error; I've given up. Sorry it didn't work "
     "out.\n\n<a@example.org>:\n192.0.2.5 does not like recipient.\nRemote host said: 550 5.1.1 no "
     "such user\nGiving up on 192.0.2.5.\n\n--- Below this line is a copy of the message.\n\n"
@@ -54,10 +60,12 @@ static const struct {
     const char *text;
 } values[] = {
     {INGEST_KUMOMTA,
-     "{\"type\":\"Bounce\",\"id\":\"d7ef132b5d7711eea8c8000c29c33806\",\"sender\":\"s@shop.example\","
+     "{\"type\":\"Bounce\",\"id\":\"d7ef132b5d7711eea8c8000c29c33806\",\"sender\":\"s@shop."
+     "example\","
      "\"recipient\":\"a@example.org\",\"queue\":\"c:t@example.org\",\"site\":\"s->mx.example.org\","
      "\"size\":1047,\"response\":{\"code\":550,\"enhanced_code\":{\"class\":5,\"subject\":1,"
-     "\"detail\":1},\"content\":\"user unknown\",\"command\":\"RCPT TO\"},\"peer_address\":{\"name\":"
+     "\"detail\":1},\"content\":\"user unknown\",\"command\":\"RCPT "
+     "TO\"},\"peer_address\":{\"name\":"
      "\"mx.example.org.\",\"addr\":\"192.0.2.1\"},\"timestamp\":1757498475,\"created\":1757498470,"
      "\"num_attempts\":0,\"bounce_classification\":\"InvalidRecipient\",\"egress_pool\":\"p\","
      "\"egress_source\":\"s\",\"feedback_report\":null,\"meta\":{},\"headers\":{},"
@@ -74,25 +82,31 @@ static const struct {
     {INGEST_SENDGRID,
      "{\"email\":\"a@example.org\",\"timestamp\":1513299569,\"smtp-id\":\"<s-1@shop.example>\","
      "\"event\":\"bounce\",\"category\":\"cat\",\"sg_event_id\":\"aBcD==\",\"sg_message_id\":"
-     "\"14c5.filter1.2.3\",\"reason\":\"550 5.1.1 unknown\",\"status\":\"5.1.1\",\"type\":\"bounce\"}"},
+     "\"14c5.filter1.2.3\",\"reason\":\"550 5.1.1 "
+     "unknown\",\"status\":\"5.1.1\",\"type\":\"bounce\"}"},
     {INGEST_POSTMARK,
      "{\"RecordType\":\"Bounce\",\"ID\":692560173,\"Type\":\"HardBounce\",\"TypeCode\":1,\"Name\":"
-     "\"Hard bounce\",\"Tag\":\"t\",\"MessageID\":\"2c1b63fe\",\"ServerID\":23,\"Description\":\"The "
+     "\"Hard "
+     "bounce\",\"Tag\":\"t\",\"MessageID\":\"2c1b63fe\",\"ServerID\":23,\"Description\":\"The "
      "server was unable to deliver your message\",\"Details\":\"smtp;550 5.1.1 no such user\","
      "\"Email\":\"a@example.org\",\"From\":\"s@shop.example\",\"BouncedAt\":"
      "\"2026-01-15T16:09:19.6421112-05:00\",\"DumpAvailable\":true,\"Inactive\":true}"},
     {INGEST_MAILGUN,
      "{\"signature\":{\"token\":\"t\",\"timestamp\":\"1\",\"signature\":\"s\"},\"event-data\":{"
-     "\"event\":\"failed\",\"id\":\"G9Bn5\",\"timestamp\":1521472262.908181,\"severity\":\"permanent\","
+     "\"event\":\"failed\",\"id\":\"G9Bn5\",\"timestamp\":1521472262.908181,\"severity\":"
+     "\"permanent\","
      "\"reason\":\"generic\",\"recipient\":\"a@example.org\",\"recipient-domain\":\"example.org\","
      "\"delivery-status\":{\"code\":550,\"enhanced-code\":\"5.1.1\",\"message\":\"no such user\","
-     "\"mx-host\":\"mx.example.org\"},\"message\":{\"headers\":{\"message-id\":\"m-1@shop.example\"}},"
+     "\"mx-host\":\"mx.example.org\"},\"message\":{\"headers\":{\"message-id\":\"m-1@shop."
+     "example\"}},"
      "\"user-variables\":{},\"tags\":[]}}"},
     {INGEST_SISIMAI,
      "{\"token\":\"ce999\",\"recipient\":\"a@example.org\",\"addresser\":\"s@shop.example\","
-     "\"timestamp\":1291954879,\"deliverystatus\":\"5.1.1\",\"replycode\":\"550\",\"diagnosticcode\":"
+     "\"timestamp\":1291954879,\"deliverystatus\":\"5.1.1\",\"replycode\":\"550\","
+     "\"diagnosticcode\":"
      "\"550 5.1.1 no\",\"reason\":\"userunknown\",\"hardbounce\":true,\"decodedby\":\"Postfix\","
-     "\"command\":\"RCPT\",\"rhost\":\"mx.example.org\",\"messageid\":\"m\",\"action\":\"failed\"}"},
+     "\"command\":\"RCPT\",\"rhost\":\"mx.example.org\",\"messageid\":\"m\",\"action\":"
+     "\"failed\"}"},
 };
 
 static void measure(const char *name, enum ingest_format format, const struct items *items,

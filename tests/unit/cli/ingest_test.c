@@ -55,9 +55,9 @@ static void json_lines_show_each_recipient_with_its_verdict(void **unused)
 {
     (void)unused;
     char value[256];
-    struct result result = run_command((struct command){
-        ARGS("--from", "sendgrid", "-o", "jsonl", "--tenant", "shop"),
-        .input = STR(BOUNCE("a@example.org") DELIVERED("b@example.org") OPENED)});
+    struct result result = run_command(
+        (struct command){ARGS("--from", "sendgrid", "-o", "jsonl", "--tenant", "shop"),
+                         .input = STR(BOUNCE("a@example.org") DELIVERED("b@example.org") OPENED)});
     assert_int_equal(result.code, EXIT_CODE_OK);
     static const char *const expected[][2] = {
         {"file", "stdin"},        {"event_type", "bounce"},
@@ -108,9 +108,10 @@ static void rules_may_be_others(void **unused)
 {
     (void)unused;
     char value[256];
-    write_file("rules.yaml", STR("- id: mine\n  text: user unknown\n  class: SOFT\n  reason: moved\n"
-                                 "  positive:\n    - text: 550 user unknown\n  negative:\n    - "
-                                 "text: 550 other\n"));
+    write_file("rules.yaml",
+               STR("- id: mine\n  text: user unknown\n  class: SOFT\n  reason: moved\n"
+                   "  positive:\n    - text: 550 user unknown\n  negative:\n    - "
+                   "text: 550 other\n"));
     struct result result = run_command(
         (struct command){ARGS("--from", "sendgrid", "-o", "jsonl", "--rules", "rules.yaml"),
                          .input = STR(BOUNCE("a@example.org"))});
@@ -125,11 +126,13 @@ static void delayed_recipients_of_mails_are_shown(void **unused)
     char value[256];
     struct result result = run_command((struct command){
         ARGS("--from", "dsn", "-o", "jsonl"),
-        .input = STR("From: MAILER-DAEMON@mx.example\nContent-Type: multipart/report; boundary=b\n\n"
-                     "--b\nContent-Type: message/delivery-status\n\nFinal-Recipient: rfc822; "
-                     "a@example.org\nAction: delayed\nStatus: 4.4.1\n\n--b--\n")});
+        .input =
+            STR("From: MAILER-DAEMON@mx.example\nContent-Type: multipart/report; boundary=b\n\n"
+                "--b\nContent-Type: message/delivery-status\n\nFinal-Recipient: rfc822; "
+                "a@example.org\nAction: delayed\nStatus: 4.4.1\n\n--b--\n")});
     assert_int_equal(result.code, EXIT_CODE_OK);
-    assert_string_equal(member_of(result.out.data, "a@example.org", "event_type", value), "delayed");
+    assert_string_equal(member_of(result.out.data, "a@example.org", "event_type", value),
+                        "delayed");
     assert_string_equal(member_of(result.out.data, "a@example.org", "status", value), "4.4.1");
     assert_string_equal(member_of(result.out.data, "a@example.org", "class", value), "-");
     result_deinit(&result);
@@ -152,18 +155,23 @@ static void folders_maildirs_and_mboxes_are_read(void **unused)
     mkdir("folder/sub", 0700);
     write_file("folder/1.eml", STR(MAIL("one@example.org")));
     write_file("folder/.hidden", STR(MAIL("hidden@example.org")));
-    write_file("box", STR("From x Thu Apr 29 23:34:45 2015\n" MAIL("box1@example.org") "\nFrom x "
-                          "Thu Apr 29 23:34:45 2015\n" MAIL("box2@example.org")));
-    struct result result =
-        run_command((struct command){ARGS("--from", "dsn", "-o", "jsonl", "maildir", "folder",
-                                          "box", "-"),
-                                     .input = STR(MAIL("stdin@example.org"))});
+    write_file("box",
+               STR("From x Thu Apr 29 23:34:45 2015\n" MAIL(
+                   "box1@example.org") "\nFrom x "
+                                       "Thu Apr 29 23:34:45 2015\n" MAIL("box2@example.org")));
+    struct result result = run_command(
+        (struct command){ARGS("--from", "dsn", "-o", "jsonl", "maildir", "folder", "box", "-"),
+                         .input = STR(MAIL("stdin@example.org"))});
     assert_int_equal(result.code, EXIT_CODE_OK);
     static const char *const expected[][2] = {
-        {"new@example.org", "maildir/new/1.x"}, {"cur@example.org", "maildir/cur/2.x:2,S"},
-        {"tmp@example.org", "-"},               {"one@example.org", "folder/1.eml"},
-        {"hidden@example.org", "-"},            {"box1@example.org", "box"},
-        {"box2@example.org", "box"},            {"stdin@example.org", "stdin"},
+        {"new@example.org", "maildir/new/1.x"},
+        {"cur@example.org", "maildir/cur/2.x:2,S"},
+        {"tmp@example.org", "-"},
+        {"one@example.org", "folder/1.eml"},
+        {"hidden@example.org", "-"},
+        {"box1@example.org", "box"},
+        {"box2@example.org", "box"},
+        {"stdin@example.org", "stdin"},
     };
     for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
         assert_string_equal(member_of(result.out.data, expected[i][0], "file", value),
@@ -207,10 +215,10 @@ static void rejected_values_can_be_read_again(void **unused)
     (void)unused;
     struct buf rejects;
     buf_init(&rejects);
-    struct result result = run_command(
-        (struct command){ARGS("--from", "sendgrid", "-o", "jsonl", "--rejects", "bad"),
-                         .input = STR(BOUNCE("a@example.org") "{\"event\":\"bounce\"}\n{\"cut\n"
-                                          BOUNCE("b@example.org"))});
+    struct result result = run_command((struct command){
+        ARGS("--from", "sendgrid", "-o", "jsonl", "--rejects", "bad"),
+        .input = STR(
+            BOUNCE("a@example.org") "{\"event\":\"bounce\"}\n{\"cut\n" BOUNCE("b@example.org"))});
     assert_int_equal(result.code, EXIT_CODE_DATA);
     read_file("bad", &rejects);
     assert_string_equal(rejects.data, "{\"event\":\"bounce\"}\n{\"cut\n");
@@ -224,8 +232,9 @@ static void rejected_values_can_be_read_again(void **unused)
 static void rejected_mails_go_into_an_mbox(void **unused)
 {
     (void)unused;
-    static const char bad[] = "From: MAILER-DAEMON@mx.example\nSubject: Undelivered Mail\n\nFrom now "
-                              "on it is lost\n";
+    static const char bad[] =
+        "From: MAILER-DAEMON@mx.example\nSubject: Undelivered Mail\n\nFrom now "
+        "on it is lost\n";
     struct buf rejects;
     buf_init(&rejects);
     mkdir("mails", 0700);
@@ -249,9 +258,9 @@ static void rejected_mails_go_into_an_mbox(void **unused)
 static void what_cannot_be_written_is_an_error(void **unused)
 {
     (void)unused;
-    struct result result = run_command((struct command){
-        ARGS("--from", "sendgrid", "-o", "jsonl", "--rejects", "no/such/folder"),
-        .input = STR(BOUNCE("a@example.org"))});
+    struct result result = run_command(
+        (struct command){ARGS("--from", "sendgrid", "-o", "jsonl", "--rejects", "no/such/folder"),
+                         .input = STR(BOUNCE("a@example.org"))});
     assert_int_equal(result.code, EXIT_CODE_IO);
     assert_contains(result.err.data, "--rejects no/such/folder: cannot be written");
     result_deinit(&result);
@@ -267,9 +276,9 @@ static void an_avro_file_holds_both_records(void **unused)
     const char *text;
     size_t size;
     int discriminant;
-    struct result result = run_command((struct command){
-        ARGS("--from", "sendgrid", "-o", "avro"),
-        .input = STR(BOUNCE("a@example.org") DELIVERED("b@example.org"))});
+    struct result result = run_command(
+        (struct command){ARGS("--from", "sendgrid", "-o", "avro"),
+                         .input = STR(BOUNCE("a@example.org") DELIVERED("b@example.org"))});
     assert_int_equal(result.code, EXIT_CODE_OK);
     result_deinit(&result);
     assert_int_equal(avro_file_reader("stdout", &reader), 0);
@@ -315,7 +324,8 @@ int main(void)
                                         leave_dir),
         cmocka_unit_test_setup_teardown(all_that_was_read_is_accounted_for, enter_dir, leave_dir),
         cmocka_unit_test_setup_teardown(rules_may_be_others, enter_dir, leave_dir),
-        cmocka_unit_test_setup_teardown(delayed_recipients_of_mails_are_shown, enter_dir, leave_dir),
+        cmocka_unit_test_setup_teardown(delayed_recipients_of_mails_are_shown, enter_dir,
+                                        leave_dir),
         cmocka_unit_test_setup_teardown(folders_maildirs_and_mboxes_are_read, enter_dir, leave_dir),
         cmocka_unit_test_setup_teardown(a_file_that_cannot_be_read_does_not_stop_the_others,
                                         enter_dir, leave_dir),

@@ -1,8 +1,8 @@
 /*
  * Real bounce mails with another project's labels: every labelled recipient must be found, with the
- * status of its label. The corpus is no part of this project: RIMBALZO_CORPUS names its folder, with
- * eml/ and labels.tsv (file, recipient_index, status, reply, reason, hard); by default it is looked
- * for beside the source. Without it the test says so and is skipped.
+ * status of its label. The corpus is no part of this project: RIMBALZO_CORPUS names its folder,
+ * with eml/ and labels.tsv (file, recipient_index, status, reply, reason, hard); by default it is
+ * looked for beside the source. Without it the test says so and is skipped.
  *
  * A status x.0.9xx is the labels' own, for mails that have none: then none may be found, or x.0.0.
  * Complaints and vacation notices have labels too; for us they have no recipients.

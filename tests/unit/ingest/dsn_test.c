@@ -9,7 +9,8 @@
     HEAD "Content-Type: multipart/report; report-type=delivery-status; boundary=\"b\"\r\n\r\n"
 #define TEXT(text) "--b\r\nContent-Type: text/plain\r\n\r\n" text "\r\n"
 #define STATUS(fields)                                                                             \
-    "--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example\r\n\r\n" fields "\r\n"
+    "--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; "                     \
+    "mx.example\r\n\r\n" fields "\r\n"
 #define RETURNED                                                                                   \
     "--b\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: <orig-1@shop.example>\r\n"             \
     "X-Rimbalzo-Retry-Of: 11111111-2222-5333-8444-555555555555\r\nX-Rimbalzo-Attempt: 2\r\n"       \
@@ -55,7 +56,8 @@ static void only_what_failed_is_a_bounce(void **unused)
             "2.0.0\r\n\r\n"
             "Final-Recipient: rfc822; c@example.org\r\nAction: relayed\r\nStatus: 2.0.0\r\n\r\n"
             "Final-Recipient: rfc822; d@example.org\r\nAction: expanded\r\nStatus: 2.0.0\r\n\r\n"
-            "Final-Recipient: rfc822; e@example.org\r\nAction: FAILED\r\nStatus: 5.2.2\r\n\r\n") END);
+            "Final-Recipient: rfc822; e@example.org\r\nAction: FAILED\r\nStatus: 5.2.2\r\n\r\n")
+            END);
     assert_int_equal(reading.result.count, 5);
     assert_skipped(&reading, 0, INGEST_DELAYED);
     assert_str(entry_at(&reading, 0)->record.recipient, "a@example.org");
@@ -74,15 +76,15 @@ static void the_recipient_is_the_one_that_the_sender_knows(void **unused)
     (void)unused;
     struct reading reading = read_text(
         INGEST_DSN,
-        REPORT STATUS(
-            "Original-Recipient: rfc822;list@example.org\r\nFinal-Recipient: rfc822; "
-            "a@inner.example\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n"
-            /* only quoted differently */
-            "Original-Recipient: rfc822;a..b@example.org\r\nFinal-Recipient: rfc822; "
-            "\"a..b\"@example.org\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n"
-            /* no address */
-            "Original-Recipient: X400;/S=a/O=b/\r\nFinal-Recipient: rfc822; "
-            "@relay.example:c@example.org\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n") END);
+        REPORT STATUS("Original-Recipient: rfc822;list@example.org\r\nFinal-Recipient: rfc822; "
+                      "a@inner.example\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n"
+                      /* only quoted differently */
+                      "Original-Recipient: rfc822;a..b@example.org\r\nFinal-Recipient: rfc822; "
+                      "\"a..b\"@example.org\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n"
+                      /* no address */
+                      "Original-Recipient: X400;/S=a/O=b/\r\nFinal-Recipient: rfc822; "
+                      "@relay.example:c@example.org\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n")
+            END);
     assert_int_equal(reading.result.count, 3);
     assert_attribute(assert_bounce(&reading, 0, "list@example.org", "5.1.1", 0), "final_recipient",
                      "a@inner.example");
@@ -94,9 +96,9 @@ static void the_recipient_is_the_one_that_the_sender_knows(void **unused)
 static void a_pipe_is_no_recipient_but_its_owner_is(void **unused)
 {
     (void)unused;
-    struct reading reading = read_text(
-        INGEST_DSN, "X-Failed-Recipients: a@example.org\r\n" REPORT STATUS(
-                        FAILED("|/usr/bin/filter a@example.org", "5.0.0", "x-unix; 127")) END);
+    struct reading reading =
+        read_text(INGEST_DSN, "X-Failed-Recipients: a@example.org\r\n" REPORT STATUS(FAILED(
+                                  "|/usr/bin/filter a@example.org", "5.0.0", "x-unix; 127")) END);
     assert_bounce(&reading, 0, "a@example.org", "5.0.0", 0);
     reading_deinit(&reading);
     reading = read_text(INGEST_DSN, REPORT STATUS(FAILED("|/bin/x", "5.0.0", "x-unix; 127")) END);
@@ -115,8 +117,9 @@ static void internationalized_addresses_are_decoded(void **unused)
              "failed\r\nStatus: 5.1.1\r\n\r\nFinal-Recipient: utf-8; ren\xc3\xa9@example.org\r\n"
              "Action: failed\r\nStatus: 5.1.1\r\n" END);
     assert_int_equal(reading.result.count, 2);
-    assert_bounce(&reading, 0, "\xc3\xa9l\xf0\x9f\x98\x80"
-                               "a@example.org",
+    assert_bounce(&reading, 0,
+                  "\xc3\xa9l\xf0\x9f\x98\x80"
+                  "a@example.org",
                   "5.1.1", 0);
     assert_bounce(&reading, 1, "ren\xc3\xa9@example.org", "5.1.1", 0);
     reading_deinit(&reading);
@@ -143,8 +146,9 @@ static void what_the_fields_lack_is_taken_from_the_text(void **unused)
         INGEST_DSN,
         REPORT TEXT("<a@example.org>: host mx.example.org[192.0.2.1] said: 552 5.2.2 full\r\n\r\n"
                     "<b@example.org>: unknown user\r\n")
-            STATUS("Final-Recipient: rfc822; a@example.org\r\nAction: failed\r\nStatus: 5.0.0\r\n\r\n"
-                   "Final-Recipient: rfc822; b@example.org\r\nAction: failed\r\nStatus: 5.1.1\r\n")
+            STATUS(
+                "Final-Recipient: rfc822; a@example.org\r\nAction: failed\r\nStatus: 5.0.0\r\n\r\n"
+                "Final-Recipient: rfc822; b@example.org\r\nAction: failed\r\nStatus: 5.1.1\r\n")
                 END);
     const struct input_record *record = assert_bounce(&reading, 0, "a@example.org", "5.2.2", 552);
     assert_str(record->diagnostic, "552 5.2.2 full");
@@ -156,9 +160,9 @@ static void what_the_fields_lack_is_taken_from_the_text(void **unused)
 static void a_recipient_counts_once_in_a_report(void **unused)
 {
     (void)unused;
-    struct reading reading = read_text(
-        INGEST_DSN, REPORT STATUS(FAILED("a@example.org", "5.1.1", "smtp; 550 no")
-                                      FAILED("A@example.org", "5.2.2", "smtp; 552 full")) END);
+    struct reading reading =
+        read_text(INGEST_DSN, REPORT STATUS(FAILED("a@example.org", "5.1.1", "smtp; 550 no") FAILED(
+                                  "A@example.org", "5.2.2", "smtp; 552 full")) END);
     assert_int_equal(reading.result.count, 2);
     assert_bounce(&reading, 0, "a@example.org", "5.1.1", 550);
     assert_skipped(&reading, 1, INGEST_SAME_RECIPIENT);
@@ -182,12 +186,12 @@ static void fields_may_have_lost_their_order_and_form(void **unused)
 static void a_report_without_its_boundaries_is_still_one(void **unused)
 {
     (void)unused;
-    struct reading reading = read_text(
-        INGEST_DSN,
-        HEAD "Content-Type: multipart/report; boundary=\"another\"\r\n\r\n" STATUS(
-            FAILED("a@example.org", "5.1.1", "smtp; 550 no")) "--b\r\n\r\nReturn-Path: "
-                                                              "<s@shop.example>\r\nMessage-ID: "
-                                                              "<orig-2@shop.example>\r\n");
+    struct reading reading =
+        read_text(INGEST_DSN,
+                  HEAD "Content-Type: multipart/report; boundary=\"another\"\r\n\r\n" STATUS(FAILED(
+                      "a@example.org", "5.1.1", "smtp; 550 no")) "--b\r\n\r\nReturn-Path: "
+                                                                 "<s@shop.example>\r\nMessage-ID: "
+                                                                 "<orig-2@shop.example>\r\n");
     assert_str(assert_bounce(&reading, 0, "a@example.org", "5.1.1", 550)->message_id,
                "orig-2@shop.example");
     reading_deinit(&reading);
@@ -196,11 +200,12 @@ static void a_report_without_its_boundaries_is_still_one(void **unused)
 static void a_report_forwarded_inline_is_unquoted(void **unused)
 {
     (void)unused;
-    struct reading reading = read_text(
-        INGEST_DSN, "From: me@shop.example\nSubject: Fwd: Undelivered\n\nlook:\n\n"
-                    "> Reporting-MTA: dns; mx.example\n>\n> Final-Recipient: rfc822; a@example.org\n"
-                    "> Action: failed\n> Status: 5.1.1\n> Diagnostic-Code: smtp; 550 5.1.1 no\n>\n"
-                    "> Return-Path: <s@shop.example>\n");
+    struct reading reading =
+        read_text(INGEST_DSN,
+                  "From: me@shop.example\nSubject: Fwd: Undelivered\n\nlook:\n\n"
+                  "> Reporting-MTA: dns; mx.example\n>\n> Final-Recipient: rfc822; a@example.org\n"
+                  "> Action: failed\n> Status: 5.1.1\n> Diagnostic-Code: smtp; 550 5.1.1 no\n>\n"
+                  "> Return-Path: <s@shop.example>\n");
     assert_bounce(&reading, 0, "a@example.org", "5.1.1", 550);
     reading_deinit(&reading);
 }
@@ -227,12 +232,16 @@ static void a_returned_report_is_not_counted_again(void **unused)
     (void)unused;
     /* A bounce of a bounce: only the outer one is about our message. */
     struct reading reading = read_text(
-        INGEST_DSN, REPORT STATUS(FAILED("a@example.org", "5.1.1", "smtp; 550 no"))
-                        "--b\r\nContent-Type: message/rfc822\r\n\r\nContent-Type: multipart/report; "
-                        "report-type=delivery-status; boundary=\"i\"\r\n\r\n--i\r\nContent-Type: "
-                        "message/delivery-status\r\n\r\n" FAILED("z@example.net", "5.2.2", "smtp; 552 "
-                                                                                           "x")
-                            "--i--\r\n" END);
+        INGEST_DSN,
+        REPORT STATUS(FAILED(
+            "a@example.org", "5.1.1",
+            "smtp; 550 no")) "--b\r\nContent-Type: message/rfc822\r\n\r\nContent-Type: "
+                             "multipart/report; "
+                             "report-type=delivery-status; "
+                             "boundary=\"i\"\r\n\r\n--i\r\nContent-Type: "
+                             "message/delivery-status\r\n\r\n" FAILED("z@example.net", "5.2.2",
+                                                                      "smtp; 552 "
+                                                                      "x") "--i--\r\n" END);
     assert_int_equal(reading.result.count, 1);
     assert_bounce(&reading, 0, "a@example.org", "5.1.1", 550);
     reading_deinit(&reading);
@@ -269,10 +278,11 @@ static void texts_are_decoded(void **unused)
 static void a_text_in_html_is_read(void **unused)
 {
     (void)unused;
-    struct reading reading = read_text(
-        INGEST_DSN, HEAD "Content-Type: text/html; charset=utf-8\r\n\r\n<html><style>p { a@b.example }"
-                         "</style><p>could not be delivered:<br>&lt;a@example.org&gt;</p><p>550 "
-                         "5.1.1 no&nbsp;such user</p></html>\r\n");
+    struct reading reading =
+        read_text(INGEST_DSN, HEAD
+                  "Content-Type: text/html; charset=utf-8\r\n\r\n<html><style>p { a@b.example }"
+                  "</style><p>could not be delivered:<br>&lt;a@example.org&gt;</p><p>550 "
+                  "5.1.1 no&nbsp;such user</p></html>\r\n");
     assert_bounce(&reading, 0, "a@example.org", "5.1.1", 550);
     reading_deinit(&reading);
 }
@@ -298,9 +308,9 @@ static void complaints_replies_and_letters_are_no_bounces(void **unused)
                         INGEST_AUTO_REPLY);
     assert_only_skipped(INGEST_DSN, "From: a@example.org\nSubject: lunch?\n\nb@example.org\n",
                         INGEST_NO_REPORT);
-    assert_only_skipped(INGEST_DSN,
-                        "From: postmaster@example.org\nSubject: weekly report\n\nb@example.org 17\n",
-                        INGEST_NO_REPORT);
+    assert_only_skipped(
+        INGEST_DSN, "From: postmaster@example.org\nSubject: weekly report\n\nb@example.org 17\n",
+        INGEST_NO_REPORT);
     assert_only_skipped(INGEST_DSN, "", INGEST_EMPTY);
     assert_only_skipped(INGEST_DSN, "\r\n\r\n", INGEST_EMPTY);
 }
@@ -318,16 +328,20 @@ static void the_returned_message_may_be_all_that_tells(void **unused)
 {
     (void)unused;
     struct reading reading = read_text(
-        INGEST_DSN, REPORT TEXT("--- Delivery report unavailable ---")
-                        "--b\r\nContent-Type: message/rfc822\r\n\r\nTo: Ann <a@example.org>\r\n\r\n" END);
+        INGEST_DSN,
+        REPORT TEXT(
+            "--- Delivery report unavailable ---") "--b\r\nContent-Type: message/rfc822\r\n\r\nTo: "
+                                                   "Ann <a@example.org>\r\n\r\n" END);
     assert_bounce(&reading, 0, "a@example.org", NULL, 0);
     reading_deinit(&reading);
     /* Of two, nobody knows which. */
-    assert_only_rejected(INGEST_DSN,
-                         REPORT TEXT("--- Delivery report unavailable ---")
-                             "--b\r\nContent-Type: message/rfc822\r\n\r\nTo: a@example.org, "
-                             "b@example.org\r\n\r\n" END,
-                         E_INVALID_FIELD);
+    assert_only_rejected(
+        INGEST_DSN,
+        REPORT TEXT(
+            "--- Delivery report unavailable ---") "--b\r\nContent-Type: message/rfc822\r\n\r\nTo: "
+                                                   "a@example.org, "
+                                                   "b@example.org\r\n\r\n" END,
+        E_INVALID_FIELD);
 }
 
 static void notices_of_ses_come_by_mail_too(void **unused)
@@ -337,7 +351,8 @@ static void notices_of_ses_come_by_mail_too(void **unused)
         INGEST_DSN,
         "From: AWS <no-reply@sns.amazonaws.com>\nSubject: AWS Notification Message\n\n"
         "{\"notificationType\":\"Bounce\",\"bounce\":{\"feedbackId\":\"f\",\"bouncedRecipi\n"
-        " ents\":[{\"emailAddress\":\"a@example.org\",\"status\":\"5.1.1\"}]}}\n\n--\nIf you wish\n");
+        " ents\":[{\"emailAddress\":\"a@example.org\",\"status\":\"5.1.1\"}]}}\n\n--\nIf you "
+        "wish\n");
     assert_bounce(&reading, 0, "a@example.org", "5.1.1", 0);
     reading_deinit(&reading);
 }
@@ -353,8 +368,7 @@ static void the_id_is_that_of_the_report(void **unused)
         "<a@example.org>:\nno mailbox here (#5.1.1)\n";
     struct reading first = read_text(INGEST_DSN, one), second = read_text(INGEST_DSN, two);
     struct str id = assert_bounce(&first, 0, "a@example.org", "5.1.1", 550)->event_id;
-    assert_true(
-        str_equal(id, assert_bounce(&second, 0, "a@example.org", "5.1.1", 550)->event_id));
+    assert_true(str_equal(id, assert_bounce(&second, 0, "a@example.org", "5.1.1", 550)->event_id));
     reading_deinit(&second);
     second = read_text(INGEST_DSN, anonymous);
     struct reading again = read_text(INGEST_DSN, anonymous);

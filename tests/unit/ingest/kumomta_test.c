@@ -4,7 +4,8 @@
 #define RECORD(type, more)                                                                         \
     "{\"type\":\"" type "\",\"id\":\"d7ef132b5d7711eea8c8000c29c33806\",\"nodeid\":\"n-1\","       \
     "\"sender\":\"s@shop.example\",\"recipient\":\"a@example.org\",\"queue\":\"c:t@example.org\"," \
-    "\"timestamp\":1757498475,\"num_attempts\":0,\"bounce_classification\":\"InvalidRecipient\"," more "}"
+    "\"timestamp\":1757498475,\"num_attempts\":0,\"bounce_classification\":"                       \
+    "\"InvalidRecipient\"," more "}"
 
 #define RESPONSE                                                                                   \
     "\"response\":{\"code\":550,\"enhanced_code\":{\"class\":5,\"subject\":1,\"detail\":1},"       \
@@ -32,8 +33,9 @@ static void a_bounce_has_all_that_the_log_says(void **unused)
 static void the_exact_time_is_preferred(void **unused)
 {
     (void)unused;
-    struct reading reading = read_text(
-        INGEST_KUMOMTA, RECORD("Bounce", "\"event_time\":\"2025-09-10T10:01:15.123456Z\"," RESPONSE));
+    struct reading reading =
+        read_text(INGEST_KUMOMTA,
+                  RECORD("Bounce", "\"event_time\":\"2025-09-10T10:01:15.123456Z\"," RESPONSE));
     assert_time(assert_bounce(&reading, 0, "a@example.org", "5.1.1", 550)->occurred_at_ms,
                 "2025-09-10T10:01:15.123Z");
     reading_deinit(&reading);
@@ -42,10 +44,11 @@ static void the_exact_time_is_preferred(void **unused)
 static void expirations_and_reports_by_mail_are_bounces(void **unused)
 {
     (void)unused;
-    struct reading reading = read_text(
-        INGEST_KUMOMTA,
-        RECORD("Expiration", "\"response\":{\"code\":551,\"enhanced_code\":{\"class\":5,\"subject\":4,"
-                             "\"detail\":7},\"content\":\"expired\",\"command\":null}"));
+    struct reading reading =
+        read_text(INGEST_KUMOMTA,
+                  RECORD("Expiration",
+                         "\"response\":{\"code\":551,\"enhanced_code\":{\"class\":5,\"subject\":4,"
+                         "\"detail\":7},\"content\":\"expired\",\"command\":null}"));
     assert_bounce(&reading, 0, "a@example.org", "5.4.7", 551);
     reading_deinit(&reading);
     reading = read_text(INGEST_KUMOMTA, RECORD("OOB", RESPONSE));
@@ -88,8 +91,8 @@ static void recipients_may_come_as_a_list(void **unused)
     assert_bounce(&reading, 0, "a@example.org", "5.1.1", 550);
     assert_bounce(&reading, 1, "b@example.org", "5.1.1", 550);
     assert_rejected(&reading, 2, E_INVALID_FIELD);
-    assert_false(str_equal(entry_at(&reading, 0)->record.event_id,
-                           entry_at(&reading, 1)->record.event_id));
+    assert_false(
+        str_equal(entry_at(&reading, 0)->record.event_id, entry_at(&reading, 1)->record.event_id));
     reading_deinit(&reading);
     assert_only_rejected(INGEST_KUMOMTA, "{\"type\":\"Bounce\",\"recipient\":[]}", E_INVALID_FIELD);
 }
@@ -97,9 +100,10 @@ static void recipients_may_come_as_a_list(void **unused)
 static void a_reply_without_codes_is_read_all_the_same(void **unused)
 {
     (void)unused;
-    struct reading reading = read_text(
-        INGEST_KUMOMTA, RECORD("Bounce", "\"response\":{\"code\":0,\"enhanced_code\":null,\"content\":"
-                                         "\"552 5.2.2 over quota\"},\"peer_address\":null"));
+    struct reading reading =
+        read_text(INGEST_KUMOMTA,
+                  RECORD("Bounce", "\"response\":{\"code\":0,\"enhanced_code\":null,\"content\":"
+                                   "\"552 5.2.2 over quota\"},\"peer_address\":null"));
     const struct input_record *record = assert_bounce(&reading, 0, "a@example.org", "5.2.2", 552);
     assert_str(record->diagnostic, "552 5.2.2 over quota");
     assert_str(record->stage, NULL);
@@ -133,14 +137,15 @@ static void hints_come_from_meta_or_headers(void **unused)
     (void)unused;
     struct reading reading = read_text(
         INGEST_KUMOMTA,
-        RECORD("Bounce", "\"meta\":{\"rimbalzo_retry_of\":\"r-1\",\"rimbalzo_attempt\":2}," RESPONSE));
+        RECORD("Bounce",
+               "\"meta\":{\"rimbalzo_retry_of\":\"r-1\",\"rimbalzo_attempt\":2}," RESPONSE));
     const struct input_record *record = assert_bounce(&reading, 0, "a@example.org", "5.1.1", 550);
     assert_str(record->retry_of, "r-1");
     assert_int_equal(record->message_attempt, 2);
     reading_deinit(&reading);
-    reading = read_text(INGEST_KUMOMTA,
-                        RECORD("Delivery", "\"headers\":{\"X-Rimbalzo-Retry-Of\":\"r-2\","
-                                           "\"x-rimbalzo-message-id\":\"m-2\"}"));
+    reading =
+        read_text(INGEST_KUMOMTA, RECORD("Delivery", "\"headers\":{\"X-Rimbalzo-Retry-Of\":\"r-2\","
+                                                     "\"x-rimbalzo-message-id\":\"m-2\"}"));
     record = assert_delivery(&reading, 0, "a@example.org");
     assert_str(record->retry_of, "r-2");
     assert_str(record->message_id, "m-2");
@@ -151,10 +156,14 @@ static void the_id_tells_attempts_and_nodes_apart(void **unused)
 {
     (void)unused;
     static const char *const others[] = {
-        "{\"type\":\"Bounce\",\"id\":\"x\",\"nodeid\":\"1\",\"recipient\":\"a@b.example\",\"timestamp\":1}",
-        "{\"type\":\"Bounce\",\"id\":\"x\",\"nodeid\":\"2\",\"recipient\":\"a@b.example\",\"timestamp\":1}",
-        "{\"type\":\"Bounce\",\"id\":\"x\",\"nodeid\":\"1\",\"recipient\":\"a@b.example\",\"timestamp\":2}",
-        "{\"type\":\"Bounce\",\"id\":\"y\",\"nodeid\":\"1\",\"recipient\":\"a@b.example\",\"timestamp\":1}",
+        "{\"type\":\"Bounce\",\"id\":\"x\",\"nodeid\":\"1\",\"recipient\":\"a@b.example\","
+        "\"timestamp\":1}",
+        "{\"type\":\"Bounce\",\"id\":\"x\",\"nodeid\":\"2\",\"recipient\":\"a@b.example\","
+        "\"timestamp\":1}",
+        "{\"type\":\"Bounce\",\"id\":\"x\",\"nodeid\":\"1\",\"recipient\":\"a@b.example\","
+        "\"timestamp\":2}",
+        "{\"type\":\"Bounce\",\"id\":\"y\",\"nodeid\":\"1\",\"recipient\":\"a@b.example\","
+        "\"timestamp\":1}",
         "{\"type\":\"Bounce\",\"recipient\":\"a@b.example\",\"timestamp\":1}",
         "{\"type\":\"Bounce\",\"recipient\":\"a@b.example\",\"timestamp\":2}",
     };

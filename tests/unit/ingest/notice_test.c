@@ -1,7 +1,8 @@
 /* Bounces in prose: one of each structure, written for this test. */
 #include "ingest_support.h"
 
-#define DAEMON "From: Mail Delivery System <MAILER-DAEMON@mx.example>\nSubject: Undelivered Mail\n\n"
+#define DAEMON                                                                                     \
+    "From: Mail Delivery System <MAILER-DAEMON@mx.example>\nSubject: Undelivered Mail\n\n"
 #define RETURNED                                                                                   \
     "\nReceived: from shop.example\n\tby mx.example; Tue, 3 Mar 2026 10:00:00 +0000\nMessage-ID: " \
     "<orig-1@shop.example>\nX-Rimbalzo-Retry-Of: r-1\nTo: x@example.net\n\nhello a@b.example\n"
@@ -27,7 +28,8 @@ static void assert_sample(const struct sample *sample)
         const char *diagnostic = sample->expected[count].diagnostic;
         if (diagnostic && (record->diagnostic.len < strlen(diagnostic) ||
                            memcmp(record->diagnostic.data, diagnostic, strlen(diagnostic)) != 0))
-            fail_msg("\"%.*s\" does not begin with \"%s\"", STR_ARG(record->diagnostic), diagnostic);
+            fail_msg("\"%.*s\" does not begin with \"%s\"", STR_ARG(record->diagnostic),
+                     diagnostic);
         if (sample->expected[count].stage)
             assert_str(record->stage, sample->expected[count].stage);
         if (sample->expected[count].remote_mta)
@@ -62,11 +64,12 @@ static void postfix_in_any_language(void **unused)
 {
     (void)unused;
     static const struct sample samples[] = {
-        {DAEMON "This is the mail system at host mx.example.\n\nFor further assistance, please "
-                "send mail to <postmaster@mx.example>\n\n<a@example.org>: host "
-                "mx.example.org[192.0.2.1] said: 550\n    5.1.1 <a@example.org>: unknown (in reply "
-                "to RCPT TO\n    command)\n\n<b@example.org> (expanded from <c@example.org>): host "
-                "mx.example.org[192.0.2.1] refused to\n    talk to me: 421 4.7.0 try later\n" RETURNED,
+        {DAEMON
+         "This is the mail system at host mx.example.\n\nFor further assistance, please "
+         "send mail to <postmaster@mx.example>\n\n<a@example.org>: host "
+         "mx.example.org[192.0.2.1] said: 550\n    5.1.1 <a@example.org>: unknown (in reply "
+         "to RCPT TO\n    command)\n\n<b@example.org> (expanded from <c@example.org>): host "
+         "mx.example.org[192.0.2.1] refused to\n    talk to me: 421 4.7.0 try later\n" RETURNED,
          {{"a@example.org", "5.1.1", 550, "550\n5.1.1", "rcpt", "mx.example.org"},
           {"b@example.org", "4.7.0", 421, "421 4.7.0", "connect", "mx.example.org"}}},
         {DAEMON "Ihre Nachricht konnte nicht zugestellt werden.\n\n<a@example.org>: host "
@@ -121,7 +124,8 @@ static void sendmail_of_all_ages(void **unused)
                 "----- Transcript of session follows -----\n... while talking to "
                 "mx.example.org.:\n>>> DATA\n<<< 550 5.1.1 <a@example.org>... User unknown\n"
                 "550 5.1.1 <a@example.org>... User unknown\n" RETURNED,
-         {{"a@example.org", "5.1.1", 550, "550 5.1.1 <a@example.org>... User unknown", NULL, NULL}}},
+         {{"a@example.org", "5.1.1", 550, "550 5.1.1 <a@example.org>... User unknown", NULL,
+           NULL}}},
         {DAEMON "   ----- The following addresses had permanent fatal errors -----\n"
                 "<a@example.org>\n\n   ----- Transcript of session follows -----\n"
                 "<a@example.org>... Deferred: Connection refused by mx.example.org.\nMessage could "
@@ -133,7 +137,8 @@ static void sendmail_of_all_ages(void **unused)
                 "unknown\n\n   ----- Unsent message follows -----\n" RETURNED,
          {{"a@example.org", NULL, 550, "550 Insecure Mail Relay", NULL, NULL},
           {"b@example.org", NULL, 550, "550 Host unknown", NULL, NULL}}},
-        {DAEMON "---The following addresses had delivery errors---\n\na@example.org [User unknown]\n",
+        {DAEMON
+         "---The following addresses had delivery errors---\n\na@example.org [User unknown]\n",
          {{"a@example.org", NULL, 0, "User unknown", NULL, NULL}}},
         {DAEMON "   ----- The following addresses had delivery problems -----\na@example.org\n\n   "
                 "----- Non-delivered information -----\nThe mailbox exceeded its limit.\n",
@@ -185,11 +190,13 @@ static void microsoft_exchange(void **unused)
                 "headers:\n" RETURNED,
          {{"a@example.org", "5.1.1", 550, "550 5.1.1 RESOLVER", NULL, NULL}}},
         {"From: System Administrator <postmaster@example.org>\nSubject: Undeliverable: hello\n\n"
-         "Your message\n\n  To:      a@example.org\n  Subject: hello\n\ndid not reach the following "
+         "Your message\n\n  To:      a@example.org\n  Subject: hello\n\ndid not reach the "
+         "following "
          "recipient(s):\n\na@example.org on Tue, 3 Mar 2026 09:59:10 -0000\n    The recipient name "
          "is not recognized\n    MSEXCH:IMS:ORG:SITE:EX 0 (000C05A6) Unknown Recipient\n",
          {{"a@example.org", NULL, 0, "The recipient name is not recognized", NULL, NULL}}},
-        {"From: postmaster@example.org\nSubject: Undeliverable: hello\n\nThe following recipient(s) "
+        {"From: postmaster@example.org\nSubject: Undeliverable: hello\n\nThe following "
+         "recipient(s) "
          "could not be reached:\n\n      a@example.org on 3/3/2026 9:59 AM\n            No such "
          "account.\n            <mx.example.org #5.1.1>\n",
          {{"a@example.org", "5.1.1", 0, "No such account.", NULL, NULL}}},
@@ -223,9 +230,10 @@ static void providers_and_filters(void **unused)
                 "a@example.org Invalid Address, ERROR_CODE :550, ERROR_CODE :5.1.1 User unknown\n"
                 "\nReceived:from shop.example\n",
          {{"a@example.org", "5.1.1", 550, NULL, NULL, NULL}}},
-        {DAEMON "An email could not be delivered:\n-- a@example.org\n\nThe problem appears to be :\n"
-                "-- Recipient possibly incorrect\n\nAdditional information follows :\n-- 5.4.1 "
-                "Access denied.\n",
+        {DAEMON
+         "An email could not be delivered:\n-- a@example.org\n\nThe problem appears to be :\n"
+         "-- Recipient possibly incorrect\n\nAdditional information follows :\n-- 5.4.1 "
+         "Access denied.\n",
          {{"a@example.org", "5.4.1", 0, "5.4.1 Access denied.", NULL, NULL}}},
         {DAEMON "Your message\n  Subject: hello\n\nwas not delivered to:\n  a@example.org\n\n"
                 "because:\n  User a not listed in directory\n",

@@ -60,7 +60,8 @@ static void json_is_cut_into_objects(void **unused)
 static void broken_json_costs_itself_only(void **unused)
 {
     (void)unused;
-    assert_split_in_steps(SPLIT_JSON, "{\"a\":1}\n{\"b\":\n{\"c\":3}\n", "{\"a\":1}|!{\"b\":|{\"c\":3}|");
+    assert_split_in_steps(SPLIT_JSON, "{\"a\":1}\n{\"b\":\n{\"c\":3}\n",
+                          "{\"a\":1}|!{\"b\":|{\"c\":3}|");
     assert_split_in_steps(SPLIT_JSON, "{\"b\":[1\n{\"c\":3}\n", "!{\"b\":[1|{\"c\":3}|");
     assert_split_in_steps(SPLIT_JSON, "{\"b\":\"x\n{\"c\":3}\n", "!{\"b\":\"x|{\"c\":3}|");
     assert_split_in_steps(SPLIT_JSON, "nonsense {}\n{\"c\":3}", "!nonsense {}|{\"c\":3}|");

@@ -17,10 +17,10 @@
 static void only_bounced_recipients_count(void **unused)
 {
     (void)unused;
-    struct reading reading = read_text(
-        INGEST_SES, "{\"notificationType\":\"Bounce\"," BOUNCE(
-                        RECIPIENT_A ",{\"emailAddress\":\"Bob <b@example.org>\"}", "Permanent",
-                        "General") "," MAIL "}");
+    struct reading reading =
+        read_text(INGEST_SES, "{\"notificationType\":\"Bounce\"," BOUNCE(
+                                  RECIPIENT_A ",{\"emailAddress\":\"Bob <b@example.org>\"}",
+                                  "Permanent", "General") "," MAIL "}");
     assert_int_equal(reading.result.count, 2);
     const struct input_record *record = assert_bounce(&reading, 0, "a@example.org", "5.1.1", 550);
     assert_str(record->diagnostic, "550 5.1.1 user unknown");
@@ -36,9 +36,9 @@ static void only_bounced_recipients_count(void **unused)
 static void published_events_have_another_name_for_the_type(void **unused)
 {
     (void)unused;
-    struct reading reading = read_text(
-        INGEST_SES,
-        "{\"eventType\":\"Bounce\"," BOUNCE(RECIPIENT_A, "Permanent", "General") "," MAIL "}");
+    struct reading reading =
+        read_text(INGEST_SES, "{\"eventType\":\"Bounce\"," BOUNCE(RECIPIENT_A, "Permanent",
+                                                                  "General") "," MAIL "}");
     assert_bounce(&reading, 0, "a@example.org", "5.1.1", 550);
     reading_deinit(&reading);
 }
@@ -56,8 +56,8 @@ static void the_envelope_of_sns_is_opened(void **unused)
         "\\\"emailAddress\\\":\\\"a@example.org\\\"}]}}\"}";
     struct reading one = read_text(INGEST_SES, bare), other = read_text(INGEST_SES, enveloped);
     const struct input_record *record = assert_bounce(&one, 0, "a@example.org", NULL, 0);
-    assert_true(str_equal(record->event_id,
-                          assert_bounce(&other, 0, "a@example.org", NULL, 0)->event_id));
+    assert_true(
+        str_equal(record->event_id, assert_bounce(&other, 0, "a@example.org", NULL, 0)->event_id));
     reading_deinit(&one);
     reading_deinit(&other);
 }
@@ -97,10 +97,10 @@ static void letters_of_sns_itself_are_skipped(void **unused)
 static void suppressed_addresses_are_no_new_bounces(void **unused)
 {
     (void)unused;
-    assert_only_skipped(INGEST_SES,
-                        "{\"notificationType\":\"Bounce\"," BOUNCE(RECIPIENT_A, "Permanent",
-                                                                   "Suppressed") "}",
-                        INGEST_SUPPRESSED);
+    assert_only_skipped(
+        INGEST_SES,
+        "{\"notificationType\":\"Bounce\"," BOUNCE(RECIPIENT_A, "Permanent", "Suppressed") "}",
+        INGEST_SUPPRESSED);
     assert_only_skipped(INGEST_SES,
                         "{\"eventType\":\"Bounce\"," BOUNCE(RECIPIENT_A, "Permanent",
                                                             "OnAccountSuppressionList") "}",
@@ -112,16 +112,19 @@ static void a_sub_type_speaks_where_there_is_no_reply(void **unused)
     (void)unused;
     static const struct {
         const char *type, *sub_type, *status;
-    } cases[] = {{"Permanent", "NoEmail", "5.1.1"},     {"Transient", "MailboxFull", "4.2.2"},
-                 {"Permanent", "General", NULL},        {"Undetermined", "Undetermined", NULL},
+    } cases[] = {{"Permanent", "NoEmail", "5.1.1"},
+                 {"Transient", "MailboxFull", "4.2.2"},
+                 {"Permanent", "General", NULL},
+                 {"Undetermined", "Undetermined", NULL},
                  {"Transient", "ContentRejected", "4.6.0"}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char text[512];
-        snprintf(text, sizeof(text),
-                 "{\"notificationType\":\"Bounce\",\"bounce\":{\"bounceType\":\"%s\","
-                 "\"bounceSubType\":\"%s\",\"bouncedRecipients\":[{\"emailAddress\":\"a@b.example\"}"
-                 "]}}",
-                 cases[i].type, cases[i].sub_type);
+        snprintf(
+            text, sizeof(text),
+            "{\"notificationType\":\"Bounce\",\"bounce\":{\"bounceType\":\"%s\","
+            "\"bounceSubType\":\"%s\",\"bouncedRecipients\":[{\"emailAddress\":\"a@b.example\"}"
+            "]}}",
+            cases[i].type, cases[i].sub_type);
         struct reading reading = read_text(INGEST_SES, text);
         /* It has no time of its own either. */
         assert_int_equal(
@@ -159,21 +162,27 @@ static void deliveries_name_their_recipients(void **unused)
 static void hints_come_from_headers_or_tags(void **unused)
 {
     (void)unused;
-    struct reading reading = read_text(
-        INGEST_SES,
-        "{\"eventType\":\"Bounce\"," BOUNCE(RECIPIENT_A, "Permanent", "General") ",\"mail\":{"
-        "\"messageId\":\"m\",\"headers\":[{\"name\":\"X-Rimbalzo-Retry-Of\",\"value\":\"r-1\"},{"
-        "\"name\":\"X-Rimbalzo-Message-Id\",\"value\":\"mine\"},{\"name\":\"X-Rimbalzo-Attempt\","
-        "\"value\":\"1\"}]}}");
+    struct reading reading =
+        read_text(INGEST_SES, "{\"eventType\":\"Bounce\"," BOUNCE(
+                                  RECIPIENT_A, "Permanent",
+                                  "General") ",\"mail\":{"
+                                             "\"messageId\":\"m\",\"headers\":[{\"name\":\"X-"
+                                             "Rimbalzo-Retry-Of\",\"value\":\"r-1\"},{"
+                                             "\"name\":\"X-Rimbalzo-Message-Id\",\"value\":"
+                                             "\"mine\"},{\"name\":\"X-Rimbalzo-Attempt\","
+                                             "\"value\":\"1\"}]}}");
     const struct input_record *record = assert_bounce(&reading, 0, "a@example.org", "5.1.1", 550);
     assert_str(record->retry_of, "r-1");
     assert_str(record->message_id, "mine");
     assert_int_equal(record->message_attempt, 1);
     reading_deinit(&reading);
-    reading = read_text(INGEST_SES,
-                        "{\"eventType\":\"Bounce\"," BOUNCE(RECIPIENT_A, "Permanent", "General") ","
-                        "\"mail\":{\"tags\":{\"ses:source-ip\":[\"1\"],\"rimbalzo_retry_of\":["
-                        "\"r-2\"]}}}");
+    reading = read_text(
+        INGEST_SES,
+        "{\"eventType\":\"Bounce\"," BOUNCE(
+            RECIPIENT_A, "Permanent",
+            "General") ","
+                       "\"mail\":{\"tags\":{\"ses:source-ip\":[\"1\"],\"rimbalzo_retry_of\":["
+                       "\"r-2\"]}}}");
     assert_str(assert_bounce(&reading, 0, "a@example.org", "5.1.1", 550)->retry_of, "r-2");
     reading_deinit(&reading);
 }
@@ -185,9 +194,9 @@ static void what_is_no_notification_is_rejected(void **unused)
     assert_only_rejected(INGEST_SES, "{\"notificationType\":\"Bounce\"}", E_INVALID_FIELD);
     assert_only_rejected(INGEST_SES, "{\"notificationType\":\"Delivery\",\"delivery\":{}}",
                          E_INVALID_FIELD);
-    assert_only_rejected(
-        INGEST_SES, "{\"notificationType\":\"Bounce\",\"bounce\":{\"bouncedRecipients\":[7]}}",
-        E_INVALID_RECIPIENT);
+    assert_only_rejected(INGEST_SES,
+                         "{\"notificationType\":\"Bounce\",\"bounce\":{\"bouncedRecipients\":[7]}}",
+                         E_INVALID_RECIPIENT);
     assert_only_rejected(INGEST_SES,
                          "{\"detail\":{\"detail\":{\"detail\":{\"detail\":{\"detail\":{}}}}}}",
                          E_INVALID_FIELD);

@@ -5,17 +5,21 @@
 
 #define SENDGRID(event, more)                                                                      \
     "{\"email\":\"a@example.org\",\"timestamp\":1513299569,\"smtp-id\":\"<s-1@shop.example>\","    \
-    "\"event\":\"" event "\",\"sg_event_id\":\"aBcD==\",\"sg_message_id\":\"14c5.filter1.2.3\"" more "}"
+    "\"event\":\"" event                                                                           \
+    "\",\"sg_event_id\":\"aBcD==\",\"sg_message_id\":\"14c5.filter1.2.3\"" more "}"
 
 static void sendgrid_bounces_are_bounced_or_blocked(void **unused)
 {
     (void)unused;
     struct reading reading = read_text(
         INGEST_SENDGRID,
-        "[" SENDGRID("bounce", ",\"type\":\"bounce\",\"status\":\"5.0.0\",\"reason\":\"550 5.1.1 "
-                               "unknown\",\"bounce_classification\":\"Invalid Address\"") ",\n"
-            SENDGRID("bounce", ",\"type\":\"blocked\",\"status\":\"4.7.1\",\"reason\":\"451 4.7.1 "
-                               "try later\"") "]");
+        "[" SENDGRID("bounce", ",\"type\":\"bounce\",\"status\":\"5.0.0\",\"reason\":"
+                               "\"550 5.1.1 "
+                               "unknown\",\"bounce_classification\":\"Invalid "
+                               "Address\"") ",\n" SENDGRID("bounce", ",\"type\":\"blocked\","
+                                                                     "\"status\":\"4.7.1\","
+                                                                     "\"reason\":\"451 4.7.1 "
+                                                                     "try later\"") "]");
     assert_int_equal(reading.result.count, 2);
     const struct input_record *record = assert_bounce(&reading, 0, "a@example.org", "5.1.1", 550);
     assert_str(record->message_id, "14c5");
@@ -38,7 +42,8 @@ static void sendgrid_deliveries(void **unused)
 static void sendgrid_skips_the_rest(void **unused)
 {
     (void)unused;
-    assert_only_skipped(INGEST_SENDGRID, SENDGRID("deferred", ",\"attempt\":\"5\""), INGEST_DELAYED);
+    assert_only_skipped(INGEST_SENDGRID, SENDGRID("deferred", ",\"attempt\":\"5\""),
+                        INGEST_DELAYED);
     assert_only_skipped(INGEST_SENDGRID, SENDGRID("dropped", ",\"reason\":\"Bounced Address\""),
                         INGEST_SUPPRESSED);
     assert_only_skipped(INGEST_SENDGRID, SENDGRID("spamreport", ""), INGEST_FEEDBACK);
@@ -52,10 +57,10 @@ static void sendgrid_skips_the_rest(void **unused)
 static void sendgrid_hints_are_custom_arguments(void **unused)
 {
     (void)unused;
-    struct reading reading = read_text(
-        INGEST_SENDGRID, SENDGRID("bounce", ",\"rimbalzo_retry_of\":\"r-1\","
-                                            "\"rimbalzo_message_id\":\"mine\","
-                                            "\"rimbalzo_attempt\":\"3\""));
+    struct reading reading =
+        read_text(INGEST_SENDGRID, SENDGRID("bounce", ",\"rimbalzo_retry_of\":\"r-1\","
+                                                      "\"rimbalzo_message_id\":\"mine\","
+                                                      "\"rimbalzo_attempt\":\"3\""));
     const struct input_record *record = assert_bounce(&reading, 0, "a@example.org", NULL, 0);
     assert_str(record->retry_of, "r-1");
     assert_str(record->message_id, "mine");
@@ -66,8 +71,9 @@ static void sendgrid_hints_are_custom_arguments(void **unused)
 static void sendgrid_without_ids_is_known_by_its_octets(void **unused)
 {
     (void)unused;
-    static const char text[] = "{\"event\":\"bounce\",\"email\":\"a@example.org\",\"timestamp\":1}\n"
-                               "{\"event\":\"bounce\",\"email\":\"a@example.org\",\"timestamp\":2}";
+    static const char text[] =
+        "{\"event\":\"bounce\",\"email\":\"a@example.org\",\"timestamp\":1}\n"
+        "{\"event\":\"bounce\",\"email\":\"a@example.org\",\"timestamp\":2}";
     struct reading one = read_text(INGEST_SENDGRID, text), other = read_text(INGEST_SENDGRID, text);
     struct str first = assert_bounce(&one, 0, "a@example.org", NULL, 0)->event_id;
     assert_false(str_equal(first, assert_bounce(&one, 1, "a@example.org", NULL, 0)->event_id));
@@ -147,7 +153,8 @@ static void postmark_deliveries(void **unused)
 #define MAILGUN(event, more)                                                                       \
     "{\"signature\":{\"token\":\"t\"},\"event-data\":{\"event\":\"" event "\",\"id\":\"G9Bn5\","   \
     "\"timestamp\":1521472262.908181,\"recipient\":\"a@example.org\",\"message\":{\"headers\":{"   \
-    "\"message-id\":\"m-1@shop.example\"}},\"user-variables\":{\"rimbalzo_retry_of\":\"r-1\"}" more "}}"
+    "\"message-id\":\"m-1@shop.example\"}},\"user-variables\":{\"rimbalzo_retry_of\":\"r-"         \
+    "1\"}" more "}}"
 
 static void mailgun_permanent_failures_are_bounces(void **unused)
 {
@@ -169,16 +176,17 @@ static void mailgun_permanent_failures_are_bounces(void **unused)
 static void mailgun_codes_of_its_own_are_no_replies(void **unused)
 {
     (void)unused;
-    struct reading reading = read_text(
-        INGEST_MAILGUN,
-        MAILGUN("failed", ",\"severity\":\"permanent\",\"delivery-status\":{\"code\":498,"
-                          "\"message\":\"\",\"description\":\"No MX for example.org\"}"));
+    struct reading reading =
+        read_text(INGEST_MAILGUN,
+                  MAILGUN("failed", ",\"severity\":\"permanent\",\"delivery-status\":{\"code\":498,"
+                                    "\"message\":\"\",\"description\":\"No MX for example.org\"}"));
     assert_str(assert_bounce(&reading, 0, "a@example.org", NULL, 0)->diagnostic,
                "No MX for example.org");
     reading_deinit(&reading);
-    reading = read_text(INGEST_MAILGUN,
-                        MAILGUN("failed", ",\"severity\":\"permanent\",\"reason\":\"old\","
-                                          "\"delivery-status\":{\"code\":602,\"message\":\"Too old\"}"));
+    reading =
+        read_text(INGEST_MAILGUN,
+                  MAILGUN("failed", ",\"severity\":\"permanent\",\"reason\":\"old\","
+                                    "\"delivery-status\":{\"code\":602,\"message\":\"Too old\"}"));
     assert_bounce(&reading, 0, "a@example.org", NULL, 0);
     reading_deinit(&reading);
 }
@@ -246,7 +254,8 @@ static void sisimai_of_the_newer_generation(void **unused)
         INGEST_SISIMAI,
         "{\"token\":\"ce999\",\"recipient\":\"a@example.org\",\"timestamp\":1291954879,"
         "\"deliverystatus\":\"5.0.911\",\"replycode\":\"\",\"diagnosticcode\":\"user unknown\","
-        "\"reason\":\"userunknown\",\"hardbounce\":true,\"decodedby\":\"Exim\",\"command\":\"DATA\","
+        "\"reason\":\"userunknown\",\"hardbounce\":true,\"decodedby\":\"Exim\",\"command\":"
+        "\"DATA\","
         "\"catch\":{\"rimbalzo_retry_of\":\"r-1\"}}");
     /* 5.0.911 is made up. */
     const struct input_record *record = assert_bounce(&reading, 0, "a@example.org", NULL, 0);
@@ -259,9 +268,9 @@ static void sisimai_of_the_newer_generation(void **unused)
 static void sisimai_reports_more_than_bounces(void **unused)
 {
     (void)unused;
-    struct reading reading = read_text(
-        INGEST_SISIMAI, "{\"recipient\":\"a@example.org\",\"reason\":\"delivered\","
-                        "\"deliverystatus\":\"2.1.5\",\"timestamp\":1}");
+    struct reading reading =
+        read_text(INGEST_SISIMAI, "{\"recipient\":\"a@example.org\",\"reason\":\"delivered\","
+                                  "\"deliverystatus\":\"2.1.5\",\"timestamp\":1}");
     assert_delivery(&reading, 0, "a@example.org");
     reading_deinit(&reading);
     assert_only_skipped(INGEST_SISIMAI, "{\"recipient\":\"a@b.example\",\"reason\":\"vacation\"}",
@@ -294,8 +303,9 @@ static void broken_octets_do_not_reach_the_record(void **unused)
 static void one_bad_value_does_not_cost_the_others(void **unused)
 {
     (void)unused;
-    struct reading reading = read_text(
-        INGEST_SENDGRID, SENDGRID("bounce", "") "\n{\"event\":\"bou\n" SENDGRID("delivered", "") "\n");
+    struct reading reading =
+        read_text(INGEST_SENDGRID,
+                  SENDGRID("bounce", "") "\n{\"event\":\"bou\n" SENDGRID("delivered", "") "\n");
     assert_int_equal(reading.result.count, 3);
     assert_bounce(&reading, 0, "a@example.org", NULL, 0);
     assert_rejected(&reading, 1, E_MALFORMED);
@@ -308,8 +318,8 @@ static void tenants_have_ids_of_their_own(void **unused)
 {
     (void)unused;
     static const char text[] = SENDGRID("bounce", "");
-    struct ingest *ingest = ingest_new(
-        &(struct ingest_options){.format = INGEST_SENDGRID, .tenant = STR("shop")});
+    struct ingest *ingest =
+        ingest_new(&(struct ingest_options){.format = INGEST_SENDGRID, .tenant = STR("shop")});
     struct ingest_result result;
     ingest_read(ingest, &(struct ingest_item){str_of(text), RECEIVED_MS}, &result);
     struct reading other = read_text(INGEST_SENDGRID, text);
