@@ -215,7 +215,7 @@ static enum rcode take_entry(struct run *run, const struct ingest_source_item *i
     if (entry->outcome == INGEST_REJECTED || !record->recipient.data)
         return OK;
     return ingest_sink_put(run->sink, entry, entry->outcome == INGEST_BOUNCE ? &verdict : NULL,
-                           item->file, err);
+                           (struct ingest_place){item->file, item->piece->line}, err);
 }
 
 static enum rcode take_item(void *context, const struct ingest_source_item *item, struct err *err)

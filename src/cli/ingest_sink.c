@@ -69,9 +69,9 @@ static enum rcode put_topic(struct ingest_sink *sink, const struct ingest_entry 
 /* --- JSON lines --- */
 
 static const char *const columns[] = {
-    "file",        "recipient",  "event_type", "status",   "reply_code",      "diagnostic",
-    "class",       "reason",     "rule",       "event_id", "tenant",          "message_id",
-    "occurred_at", "remote_mta", "stage",      "retry_of", "message_attempt", "source",
+    "file",       "line",   "recipient", "event_type",      "status", "reply_code", "diagnostic",
+    "class",      "reason", "rule",      "event_id",        "tenant", "message_id", "occurred_at",
+    "remote_mta", "stage",  "retry_of",  "message_attempt", "source",
 };
 #define COLUMN_COUNT ((int)(sizeof(columns) / sizeof(columns[0])))
 
@@ -92,7 +92,7 @@ static const char *event_type(const struct ingest_entry *entry)
 }
 
 static void put_jsonl(struct ingest_sink *sink, const struct ingest_entry *entry,
-                      const struct verdict *verdict, const char *file)
+                      const struct verdict *verdict, struct ingest_place place)
 {
     const struct input_record *record = &entry->record;
     bool event = entry->outcome != INGEST_SKIPPED;
@@ -100,7 +100,8 @@ static void put_jsonl(struct ingest_sink *sink, const struct ingest_entry *entry
     if (event)
         clock_format(record->occurred_at_ms, time);
     const struct cell cells[COLUMN_COUNT] = {
-        cell_text(str_of(file)),
+        cell_text(str_of(place.file)),
+        cell_number(place.line),
         cell_text(record->recipient),
         cell_text(str_of(event_type(entry))),
         cell_text(record->status),
@@ -225,14 +226,15 @@ enum rcode ingest_sink_open(enum ingest_sink_kind kind, const struct config *con
 }
 
 enum rcode ingest_sink_put(struct ingest_sink *sink, const struct ingest_entry *entry,
-                           const struct verdict *verdict, const char *file, struct err *err)
+                           const struct verdict *verdict, struct ingest_place place,
+                           struct err *err)
 {
     bool event = entry->outcome != INGEST_SKIPPED;
     switch (sink->kind) {
     case INGEST_SINK_TOPIC:
         return event ? put_topic(sink, entry, err) : OK;
     case INGEST_SINK_JSONL:
-        put_jsonl(sink, entry, verdict, file);
+        put_jsonl(sink, entry, verdict, place);
         return OK;
     case INGEST_SINK_AVRO:
         if (event)

@@ -15,10 +15,16 @@ struct ingest_sink;
 enum rcode ingest_sink_open(enum ingest_sink_kind kind, const struct config *config,
                             struct ingest_sink **ret_sink, struct err *err) WARN_UNUSED;
 
+/* Where an entry is from. */
+struct ingest_place {
+    const char *file;
+    int64_t line;
+};
+
 /* A bounce (with its verdict) or a delivery. JSON lines also show skipped recipients; then and for
- * deliveries `verdict` is NULL. `file`: where it is from. */
+ * deliveries `verdict` is NULL. */
 enum rcode ingest_sink_put(struct ingest_sink *sink, const struct ingest_entry *entry,
-                           const struct verdict *verdict, const char *file,
+                           const struct verdict *verdict, struct ingest_place place,
                            struct err *err) WARN_UNUSED;
 
 /* Waits until all is written; what was not is an error. */

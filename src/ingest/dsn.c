@@ -358,9 +358,14 @@ static void read_mails(struct ingest *ingest, struct str octets)
 
 static void read_octets(struct ingest *ingest, struct str octets)
 {
-    if (!ingest_trim(octets).len)
-        return;
-    read_mails(ingest, octets);
+    /* The line that begins a mail in an mbox is no field. */
+    const char *end = octets.len > 5 && memcmp(octets.data, "From ", 5) == 0
+                          ? memchr(octets.data, '\n', octets.len)
+                          : NULL;
+    size_t skip = end ? (size_t)(end - octets.data) + 1 : 0;
+    octets = (struct str){octets.data + skip, octets.len - skip};
+    if (ingest_trim(octets).len)
+        read_mails(ingest, octets);
 }
 
 const struct adapter adapter_dsn = {.read_mail = read_octets};

@@ -60,11 +60,11 @@ static void read_bounced(struct ingest *ingest, const json_t *value, const json_
     record->status = ingest_status(&ingest->arena, json_text(recipient, "status"));
     reply_complete(&ingest->arena, record);
     if (is_suppressed(bounce)) {
-        ingest_skip(ingest, INGEST_SUPPRESSED, record, json_text(bounce, "bounceSubType"));
+        ingest_skip(ingest, INGEST_SUPPRESSED, NULL, json_text(bounce, "bounceSubType"));
         return;
     }
     if (str_equal(json_text(recipient, "action"), STR("delayed"))) {
-        ingest_skip(ingest, INGEST_DELAYED, record, STR("delayed"));
+        ingest_skip(ingest, INGEST_DELAYED, NULL, STR("delayed"));
         return;
     }
     if (!record->status.data && !record->diagnostic.len)

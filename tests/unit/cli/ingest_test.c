@@ -60,12 +60,19 @@ static void json_lines_show_each_recipient_with_its_verdict(void **unused)
                          .input = STR(BOUNCE("a@example.org") DELIVERED("b@example.org") OPENED)});
     assert_int_equal(result.code, EXIT_CODE_OK);
     static const char *const expected[][2] = {
-        {"file", "stdin"},        {"event_type", "bounce"},
-        {"status", "5.1.1"},      {"reply_code", "550"},
-        {"class", "HARD"},        {"reason", "user_unknown"},
-        {"rule", "user.unknown"}, {"diagnostic", "550 5.1.1 user unknown"},
-        {"tenant", "shop"},       {"occurred_at", "2026-02-02T02:40:00.000Z"},
-        {"message_id", "m"},      {"source", "sendgrid"},
+        {"file", "stdin"},
+        {"line", "1"},
+        {"event_type", "bounce"},
+        {"status", "5.1.1"},
+        {"reply_code", "550"},
+        {"class", "HARD"},
+        {"reason", "user_unknown"},
+        {"rule", "user.unknown"},
+        {"diagnostic", "550 5.1.1 user unknown"},
+        {"tenant", "shop"},
+        {"occurred_at", "2026-02-02T02:40:00.000Z"},
+        {"message_id", "m"},
+        {"source", "sendgrid"},
     };
     for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
         assert_string_equal(member_of(result.out.data, "a@example.org", expected[i][0], value),
