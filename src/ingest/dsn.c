@@ -6,7 +6,7 @@
  *   2. the fields of a report, in parts of their own or anywhere in the text
  *   3. a structure that notice.h knows
  *   4. the recipient of the returned message, if the mail says that it could not be delivered
- *   5. the same for the mails that this one carries
+ *   5. the same for the mails that this one carries, if it is no report itself
  *
  * A field that is missing or says nothing (no diagnostic, status 5.0.0) is looked for in the text.
  * The recipient is the one that the sender wrote to (Original-Recipient) rather than what an alias
@@ -43,9 +43,7 @@ static void fill_message(struct reading *reading, struct input_record *record)
         id = ingest_mailbox(mail_header(arena, block, "Message-ID"));
     record->message_id = id;
     record->retry_of = mail_header(arena, block, INGEST_RETRY_OF_HEADER);
-    for (size_t i = 0; i < attempt.len && i < 9; i++)
-        if (attempt.data[i] >= '0' && attempt.data[i] <= '9')
-            record->message_attempt = 10 * record->message_attempt + (attempt.data[i] - '0');
+    (void)ingest_number(attempt, &record->message_attempt);
 }
 
 static bool known_already(const struct reading *reading, struct str recipient)
@@ -198,7 +196,10 @@ static void read_report_recipient(struct reading *reading, const struct report_r
     const struct notice_recipient *said = notice_of(reading, report, report_count);
     if (said || (report_count == 1 && !reading->notice.count))
         use_notice(reading, said, record);
-    reply_complete(arena, record);
+    if (action == DSN_DELIVERED)
+        reply_accepted(arena, record);
+    else
+        reply_complete(arena, record);
     if (action == DSN_FAILED && !ingest_equal_caseless(record->recipient, report->final))
         found.attributes[0] = (struct ingest_attribute){"final_recipient", report->final};
     add_event(reading, &found, action);
@@ -295,9 +296,11 @@ static bool read_sns(struct reading *reading)
     json_t *value = json_loadb(joined, len, JSON_DISABLE_EOF_CHECK | JSON_ALLOW_NUL, &error);
     if (json_is_object(value))
         ses_read(reading->ingest, value);
-    bool read = json_is_object(value);
+    else
+        ingest_reject(reading->ingest, E_MALFORMED, "a notification that is not JSON: %s",
+                      error.text);
     json_decref(value);
-    return read;
+    return true;
 }
 
 static bool read_mail(struct reading *reading)
@@ -329,24 +332,23 @@ static struct str id_of(struct ingest *ingest, const struct mail *mail)
     return id.len ? id : ingest_octets_id(ingest);
 }
 
+/* What a mail carries is the message it returns, or else, maybe, bounces that somebody forwards. */
 static void read_mails(struct ingest *ingest, struct str octets)
 {
     struct mail_reader *reader = mail_open(octets);
-    struct reading reading = {.ingest = ingest, .first = ingest->count};
+    struct reading reading = {.ingest = ingest};
     struct mail outer = {0};
-    bool first = true, done = false;
-    while (mail_next(reader, &ingest->arena, &reading.mail)) {
-        /* Mails within a report are what it returns; within another, maybe forwarded bounces. */
-        if (done && (outer.report || outer.feedback || !reading.mail.report))
-            continue;
+    size_t before = ingest->count;
+    for (bool first = true; mail_next(reader, &ingest->arena, &reading.mail); first = false) {
+        reading.first = ingest->count;
         reading.mail_id = id_of(ingest, &reading.mail);
-        done |= read_mail(&reading);
+        if (!read_mail(&reading) && !reading.mail.report)
+            mail_descend(reader);
         if (first)
             outer = reading.mail;
-        first = false;
     }
     mail_close(reader);
-    if (ingest->count > reading.first)
+    if (ingest->count > before)
         return;
     if (dsn_reports_failure(&outer))
         ingest_reject(ingest, E_INVALID_FIELD,

@@ -71,10 +71,14 @@ bool ingest_equal_caseless(struct str a, struct str b); /* ASCII */
 const char *ingest_find_caseless(struct str text, const char *needle);
 bool ingest_starts_caseless(struct str text, const char *prefix);
 
-/* "SMTP command, as the source writes it" to a stage of the classifier: "RCPT TO:<a@b>" is rcpt;
- * null if it names none. */
+/* A whole number of at most nine digits; false if it is none. */
+bool ingest_number(struct str text, int32_t *ret_number);
+
+/* A stage of the classifier for an SMTP command as the source writes it: rcpt for "RCPT TO:<a@b>";
+ * null if it is of none. */
 struct str ingest_stage(struct str command);
 
-/* The status in `text`, which may go on behind it ("5.1.1 (bad mailbox)"), in its plain form; null
- * if it is none of class 4 or 5 (or `delivered`: 2). */
+/* The status that `text` begins with ("5.1.1 (bad mailbox)"), in its plain form; null if it is
+ * none.
+ */
 struct str ingest_status(struct arena *arena, struct str text);

@@ -46,26 +46,11 @@ struct str json_any_text(struct arena *arena, const json_t *object, const char *
     return text_of(value);
 }
 
-/* A whole number of at most nine digits. */
-static bool parse_int(struct str text, int32_t *ret_number)
-{
-    int32_t number = 0;
-    if (text.len == 0 || text.len > 9)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9')
-            return false;
-        number = 10 * number + (text.data[i] - '0');
-    }
-    *ret_number = number;
-    return true;
-}
-
 static bool int_of(const json_t *value, int32_t *ret_number)
 {
     json_int_t number = json_integer_value(value);
     if (json_is_string(value))
-        return parse_int(ingest_trim(text_of(value)), ret_number);
+        return ingest_number(text_of(value), ret_number);
     if (!json_is_integer(value) || number < INT32_MIN || number > INT32_MAX)
         return false;
     *ret_number = (int32_t)number;
@@ -149,24 +134,4 @@ void json_header_hints(const json_t *headers, struct input_record *record)
         take_hint(header, content, INGEST_RETRY_OF_HEADER, INGEST_MESSAGE_ID_HEADER,
                   INGEST_ATTEMPT_HEADER, record);
     }
-}
-
-struct str json_header(const json_t *headers, const char *wanted)
-{
-    const char *name;
-    json_t *value;
-    size_t i;
-    json_object_foreach((json_t *)headers, name, value)
-    {
-        if (ingest_equal_caseless(str_of(name), str_of(wanted)))
-            return text_of(only(value));
-    }
-    json_array_foreach(headers, i, value)
-    {
-        struct str header;
-        const json_t *content = header_of(value, &header);
-        if (ingest_equal_caseless(header, str_of(wanted)))
-            return text_of(only(content));
-    }
-    return STR_NULL;
 }

@@ -26,5 +26,3 @@ int32_t json_reply_code(const json_t *object, const char *path);
 void json_hints(const json_t *metadata, struct input_record *record);
 /* The same for headers: an object of names, or an array of [name, value] or {name, value}. */
 void json_header_hints(const json_t *headers, struct input_record *record);
-/* A header of such headers by its name; null if there is none. */
-struct str json_header(const json_t *headers, const char *name);

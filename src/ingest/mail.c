@@ -7,14 +7,21 @@
 #include "ingest/html.h"
 #include "ingest/ingest_internal.h"
 
-#define MESSAGES_MAX 64 /* mails within a mail that are looked at */
+#define MESSAGES_MAX 64 /* mails that are looked at, and mails within one */
 #define PARTS_MAX 512   /* parts of one of them */
 #define DEPTH_MAX 32
 #define TEXT_SIZE_MAX ((size_t)1024 * 1024) /* of one part */
 
+/* Messages, a reference each. */
+struct messages {
+    GMimeMessage *items[MESSAGES_MAX];
+    int count;
+};
+
 struct mail_reader {
-    GMimeMessage *messages[MESSAGES_MAX]; /* a reference each */
-    int count, next;
+    struct messages queue;
+    int next;
+    struct messages within; /* the last mail */
 };
 
 /* --- reading --- */
@@ -34,17 +41,32 @@ struct mail_reader *mail_open(struct str octets)
     GMimeParser *parser = g_mime_parser_new_with_stream(stream);
     GMimeMessage *message = g_mime_parser_construct_message(parser, NULL);
     if (message)
-        reader->messages[reader->count++] = message;
+        reader->queue.items[reader->queue.count++] = message;
     g_object_unref(parser);
     g_object_unref(stream);
     return reader;
 }
 
+static void clear(struct messages *messages)
+{
+    while (messages->count)
+        g_object_unref(messages->items[--messages->count]);
+}
+
 void mail_close(struct mail_reader *reader)
 {
-    for (int i = 0; i < reader->count; i++)
-        g_object_unref(reader->messages[i]);
+    clear(&reader->queue);
+    clear(&reader->within);
     mem_free(reader);
+}
+
+void mail_descend(struct mail_reader *reader)
+{
+    struct messages *queue = &reader->queue, *within = &reader->within;
+    for (int i = 0; i < within->count && queue->count < MESSAGES_MAX; i++) {
+        g_object_ref(within->items[i]);
+        queue->items[queue->count++] = within->items[i];
+    }
 }
 
 /* --- content --- */
@@ -116,15 +138,15 @@ static void add_status(struct walk *walk, struct str fields)
 
 static void take_message(struct walk *walk, GMimeMessagePart *part)
 {
-    struct mail_reader *reader = walk->reader;
+    struct messages *within = &walk->reader->within;
     GMimeMessage *message = g_mime_message_part_get_message(part);
     if (!message)
         return;
     if (!walk->mail->returned.len)
         walk->mail->returned = headers_of(message, walk->arena);
-    if (reader->count < MESSAGES_MAX) {
+    if (within->count < MESSAGES_MAX) {
         g_object_ref(message);
-        reader->messages[reader->count++] = message;
+        within->items[within->count++] = message;
     }
 }
 
@@ -205,13 +227,13 @@ static int64_t date_of(GMimeObject *object, struct arena *arena)
 
 bool mail_next(struct mail_reader *reader, struct arena *arena, struct mail *ret_mail)
 {
-    if (reader->next == reader->count)
+    clear(&reader->within);
+    if (reader->next == reader->queue.count)
         return false;
-    GMimeMessage *message = reader->messages[reader->next++];
+    GMimeMessage *message = reader->queue.items[reader->next++];
     GMimeObject *object = GMIME_OBJECT(message), *top = g_mime_message_get_mime_part(message);
     struct mail mail = {
         .from = header_of(object, arena, "From"),
-        .to = header_of(object, arena, "To"),
         .subject = header_of(object, arena, "Subject"),
         .message_id = header_of(object, arena, "Message-ID"),
         .auto_submitted = header_of(object, arena, "Auto-Submitted"),

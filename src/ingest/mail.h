@@ -2,8 +2,8 @@
  * A mail as the dsn adapter wants it: decoded by GMime, whatever its charsets and encodings, with
  * its parts told apart. Nothing here judges what it means.
  *
- * A mail may carry others (a bounce that somebody forwards, a digest of them). `mail_next` gives
- * the outer mail first and then those, level by level.
+ * A mail may carry others: the one it returns, or bounces that somebody forwards. The caller knows
+ * which; if they are to be looked at, it calls `mail_descend`.
  */
 #pragma once
 #include "base/arena.h"
@@ -12,7 +12,7 @@
 
 /* Spans live in the arena; null: there is none. Texts are UTF-8 as far as the mail is. */
 struct mail {
-    struct str from, to, subject, message_id, auto_submitted, mailer, failed_recipients;
+    struct str from, subject, message_id, auto_submitted, mailer, failed_recipients;
     int64_t date_ms;  /* TIME_NULL: none, or not to be read */
     bool report;      /* multipart/report about deliveries */
     bool disposition; /* multipart/report of another kind: "your message was displayed" */
@@ -29,7 +29,10 @@ struct mail_reader;
 /* The octets must outlive the reader. Never fails: anything is a mail of sorts. */
 struct mail_reader *mail_open(struct str octets);
 void mail_close(struct mail_reader *reader);
+/* The outer mail first, then those that were descended to; false: there are no more. */
 bool mail_next(struct mail_reader *reader, struct arena *arena, struct mail *ret_mail);
+/* The mails within the last one will be given too. */
+void mail_descend(struct mail_reader *reader);
 
 /* A date of RFC 5322, in any of the forms that are seen; TIME_NULL if it is none. */
 int64_t mail_date(struct arena *arena, struct str text);

@@ -8,7 +8,7 @@ const struct notice_structure notice_structures[] = {
     {.name = "dragonfly",
      .cues = {"dragonfly mail agent", "error delivering your mail to"},
      .form = NOTICE_WITHIN},
-    {.name = "qmail", /* and what descends from it: Yahoo, X2, X4 */
+    {.name = "qmail", /* and what descends from it, Yahoo too */
      .cues = {"qmail-send program", "wasn't able to deliver your message to the following",
               "unable to deliver message to the following address",
               "unable to deliver your message to the following address",
@@ -35,7 +35,7 @@ const struct notice_structure notice_structures[] = {
               "you sent could not be delivered"},
      .list = "could not be delivered",
      .form = NOTICE_LEADING},
-    {.name = "sendmail", /* also X1, AOL, Biglobe, McAfee, Zoho's warnings */
+    {.name = "sendmail", /* also AOL, Biglobe, McAfee, Zoho when it warns */
      .cues = {"the following addresses had permanent", "the following addresses had fatal",
               "the following addresses had delivery", "the following addresses had transient",
               "the following addresses have"},
@@ -67,7 +67,7 @@ const struct notice_structure notice_structures[] = {
      .cues = {"mail system error - returned mail"},
      .form = NOTICE_LEADING,
      .whole = true},
-    {.name = "delivery to", /* Gmail of old, Outlook.com, X3 */
+    {.name = "delivery to", /* Gmail of old, Outlook.com */
      .cues = {"to the following recipient", "the following recipients did not receive"},
      .list = "the following recipient",
      .form = NOTICE_LEADING,
@@ -107,7 +107,7 @@ const struct notice_structure notice_structures[] = {
      .cues = {"was not relayed to:", "were not relayed to:"},
      .list = "not relayed to:",
      .form = NOTICE_LEADING},
-    {.name = "sentence", /* kddi, MailFoundry, SmarterMail, X6 */
+    {.name = "sentence", /* kddi, MailFoundry, SmarterMail */
      .cues = {"could not be delivered to:", "unable to deliver message to:", "failed recipient:",
               "rejected recipient", "undeliverable to"},
      .form = NOTICE_WITHIN},

@@ -70,6 +70,21 @@ const char *ingest_find_caseless(struct str text, const char *needle)
     return NULL;
 }
 
+bool ingest_number(struct str text, int32_t *ret_number)
+{
+    int32_t number = 0;
+    text = ingest_trim(text);
+    if (text.len == 0 || text.len > 9)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+        number = 10 * number + (text.data[i] - '0');
+    }
+    *ret_number = number;
+    return true;
+}
+
 struct str ingest_stage(struct str command)
 {
     static const struct {

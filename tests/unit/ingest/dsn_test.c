@@ -247,6 +247,19 @@ static void a_returned_report_is_not_counted_again(void **unused)
     reading_deinit(&reading);
 }
 
+static void the_message_that_prose_returns_is_not_read(void **unused)
+{
+    (void)unused;
+    struct reading reading = read_text(
+        INGEST_DSN, HEAD "Content-Type: multipart/mixed; boundary=\"b\"\r\n\r\n" TEXT(
+                        "This is the mail system at host mx.example.\r\n\r\n<a@example.org>: 550 "
+                        "5.1.1 no\r\n") "--b\r\nContent-Type: message/rfc822\r\n\r\n" REPORT
+                        STATUS(FAILED("z@example.net", "5.2.2", "smtp; 552 x")) END);
+    assert_int_equal(reading.result.count, 1);
+    assert_bounce(&reading, 0, "a@example.org", "5.1.1", 550);
+    reading_deinit(&reading);
+}
+
 static void texts_are_decoded(void **unused)
 {
     (void)unused;
@@ -355,6 +368,9 @@ static void notices_of_ses_come_by_mail_too(void **unused)
         "wish\n");
     assert_bounce(&reading, 0, "a@example.org", "5.1.1", 0);
     reading_deinit(&reading);
+    assert_only_rejected(INGEST_DSN,
+                         "From: AWS <no-reply@sns.amazonaws.com>\n\n{\"notificationType\":\"Bou",
+                         E_MALFORMED);
 }
 
 static void the_id_is_that_of_the_report(void **unused)
@@ -432,6 +448,7 @@ int main(void)
         cmocka_unit_test(a_report_forwarded_inline_is_unquoted),
         cmocka_unit_test(reports_forwarded_as_attachments_are_found),
         cmocka_unit_test(a_returned_report_is_not_counted_again),
+        cmocka_unit_test(the_message_that_prose_returns_is_not_read),
         cmocka_unit_test(texts_are_decoded),
         cmocka_unit_test(a_text_in_html_is_read),
         cmocka_unit_test(complaints_replies_and_letters_are_no_bounces),
