@@ -1,5 +1,6 @@
 /*
- * The adapters under octets from anywhere. The first octet chooses the format, the rest is an item.
+ * The adapters under octets from anywhere. The first octet chooses the format (RIMBALZO_FUZZ_FORMAT
+ * names one for all), the rest is an item.
  *
  * What must hold: every item has an entry; an event has an id, a recipient whose canonical form is
  * one, a time of this world, texts in UTF-8, and a record that comes back from its encoding as it
@@ -23,6 +24,7 @@ static struct {
     struct ingest *ingests[INGEST_FORMAT_COUNT];
     struct codec *codec;
     struct buf first, again, framed, other;
+    int only; /* a format, or -1: any */
 } fuzz;
 
 static void setup(void)
@@ -34,6 +36,8 @@ static void setup(void)
         abort();
     for (int i = 0; i < INGEST_FORMAT_COUNT; i++)
         fuzz.ingests[i] = ingest_new(&(struct ingest_options){.format = (enum ingest_format)i});
+    fuzz.only = name_index(ingest_format_names, INGEST_FORMAT_COUNT,
+                           str_of(getenv("RIMBALZO_FUZZ_FORMAT")));
 }
 
 static void check_utf8(struct str text)
@@ -151,7 +155,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     setup();
     if (size < 1)
         return 0;
-    enum ingest_format format = (enum ingest_format)(data[0] % INGEST_FORMAT_COUNT);
+    enum ingest_format format =
+        (enum ingest_format)(fuzz.only >= 0 ? fuzz.only : data[0] % INGEST_FORMAT_COUNT);
     struct str item = {(const char *)data + 1, size - 1};
     read_item(format, item, &fuzz.first);
     read_item(format, item, &fuzz.again);
