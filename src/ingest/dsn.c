@@ -108,6 +108,15 @@ static bool same_unquoted(struct str original, struct str final)
     return at == original.len;
 }
 
+/* The one address in a text; false if there are none or more. */
+static bool only_address(struct str text, struct str *ret_address)
+{
+    struct str other;
+    size_t begin, end;
+    return address_in_text(text, ret_address, &begin, &end) &&
+           !address_in_text((struct str){text.data + end, text.len - end}, &other, &begin, &end);
+}
+
 static struct str recipient_of(const struct reading *reading, const struct report_recipient *report)
 {
     if (usable(reading, report->original) &&
@@ -118,14 +127,13 @@ static struct str recipient_of(const struct reading *reading, const struct repor
     if (usable(reading, report->actual))
         return report->actual;
     /* A pipe, a name without a domain: others may know whom it was for. */
-    struct str address, other;
-    size_t begin, end;
-    struct str list = reading->mail.failed_recipients;
-    if (address_in_text(list, &address, &begin, &end) &&
-        !address_in_text((struct str){list.data + end, list.len - end}, &other, &begin, &end))
+    struct str address;
+    if (only_address(reading->mail.failed_recipients, &address))
         return address;
     if (reading->notice.count == 1)
         return reading->notice.recipients[0].address;
+    if (only_address(mail_header(&reading->ingest->arena, reading->returned, "To"), &address))
+        return address;
     return report->final.len ? report->final : report->original;
 }
 
@@ -236,10 +244,8 @@ static bool read_notice(struct reading *reading)
 static bool read_returned(struct reading *reading)
 {
     struct arena *arena = &reading->ingest->arena;
-    struct str to = mail_header(arena, reading->returned, "To"), address, other;
-    size_t begin, end;
-    if (!address_in_text(to, &address, &begin, &end) ||
-        address_in_text((struct str){to.data + end, to.len - end}, &other, &begin, &end))
+    struct str address;
+    if (!only_address(mail_header(arena, reading->returned, "To"), &address))
         return false;
     struct found found = {.record = {.recipient = address, .occurred_at_ms = TIME_NULL}};
     struct notice_recipient said = {address, reading->notice.said};

@@ -73,6 +73,8 @@ static bool recipient_in_line(enum notice_form form, struct str line, struct str
         return line_leading(line, ret_address, ret_rest);
     case NOTICE_WITHIN:
         return line_within(line, ret_address, ret_rest);
+    case NOTICE_FIELD:
+        return line_field(line, ret_address, ret_rest);
     case NOTICE_CODED:
     case NOTICE_DIALOGUE:
         break;
@@ -318,12 +320,12 @@ void notice_read(struct arena *arena, const struct notice_input *input, struct n
     notice.said = lines_said(arena, &reading.lines, SAID_MAX);
     for (size_t i = 0; i < notice_structure_count && !notice.count; i++) {
         reading.structure = &notice_structures[i];
-        bool last = i + 1 == notice_structure_count;
-        if (last ? input->trusted : has_cue(reading.structure, text))
-            read_structure(&reading);
-        /* A name is better than what a structure without cues makes of the text. */
-        if (i + 2 == notice_structure_count && !notice.count)
+        bool any = !reading.structure->cues[0];
+        /* A header that names them is better than what a structure without cues finds. */
+        if (any)
             read_failed_recipients(&reading, input->failed_recipients);
+        if (!notice.count && (any ? input->trusted : has_cue(reading.structure, text)))
+            read_structure(&reading);
     }
     if (notice.count)
         complete_replies(&reading);

@@ -13,6 +13,7 @@ enum notice_form {
     NOTICE_ANGLED,  /* the line begins with <a@b>, and that is how recipients are marked */
     NOTICE_LEADING, /* the line begins with an address, in any decoration */
     NOTICE_WITHIN,  /* the address stands in a sentence, behind one of the words for it */
+    NOTICE_FIELD,   /* "To: a@b", among the fields of the message in question */
     NOTICE_CODED,   /* "554 <a@b>... text", or a@b..., in a transcript */
     NOTICE_DIALOGUE /* what client and server said, line by line */
 };
@@ -23,7 +24,7 @@ enum notice_form {
 struct notice_structure {
     const char *name;
     /* Words of the text, the subject or the mailer that tell this structure, in lower case and with
-     * single blanks; any of them will do. */
+     * single blanks; any of them will do. None: for any mail that reports a failure. */
     const char *cues[NOTICE_CUES_MAX];
     /* Recipients are looked for behind the first line with this; NULL, or not there: anywhere. */
     const char *list;
@@ -33,7 +34,7 @@ struct notice_structure {
     bool whole; /* all that is said tells why, not only what the remote said */
 };
 
-/* The last one has no cues. */
+/* Those without cues come last. */
 extern const struct notice_structure notice_structures[];
 extern const size_t notice_structure_count;
 

@@ -167,7 +167,8 @@ static bool begins_returned(const struct lines *lines, size_t at)
     struct str line = lines->items[at];
     if (is_header_line(line) || is_report_line(line) ||
         ingest_find_caseless(line, "original message follow") ||
-        ingest_find_caseless(line, "of the message follow"))
+        ingest_find_caseless(line, "of the message follow") ||
+        (ingest_starts_caseless(line, "---") && ingest_find_caseless(line, "message follow")))
         return true;
     if (!is_returned_cue(line))
         return false;
@@ -346,6 +347,15 @@ bool line_within(struct str line, struct str *ret_address, struct str *ret_rest)
             return true;
         }
     return false;
+}
+
+bool line_field(struct str line, struct str *ret_address, struct str *ret_rest)
+{
+    size_t begin, end;
+    *ret_rest = STR("");
+    line = ingest_trim(line);
+    return (ingest_starts_caseless(line, "to:") || ingest_starts_caseless(line, "recipient")) &&
+           address_in_text(line, ret_address, &begin, &end);
 }
 
 /* "554 5.1.1 <a@b>... User unknown", "<a@b>... Deferred: …": the whole line is what is said. */

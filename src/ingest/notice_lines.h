@@ -33,6 +33,7 @@ struct str line_unbulleted(struct str line);
 bool line_angled(struct str line, struct str *ret_address, struct str *ret_rest);
 bool line_leading(struct str line, struct str *ret_address, struct str *ret_rest);
 bool line_within(struct str line, struct str *ret_address, struct str *ret_rest);
+bool line_field(struct str line, struct str *ret_address, struct str *ret_rest);
 bool line_coded(struct str line, struct str *ret_address, struct str *ret_rest);
 
 enum line_speaker { LINE_NOBODY, LINE_CLIENT, LINE_SERVER };

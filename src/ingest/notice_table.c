@@ -26,6 +26,10 @@ const struct notice_structure notice_structures[] = {
      .cues = {"has not yet been delivered"},
      .list = "has not yet been delivered",
      .form = NOTICE_LEADING},
+    {.name = "exim, frozen",
+     .cues = {"address(es) have yet to be delivered", "addresses have yet to be delivered"},
+     .list = "have yet to be delivered",
+     .form = NOTICE_LEADING},
     {.name = "exim", /* 1&1, GMX, MX Logic, mail.ru */
      .cues = {"address(es) failed", "address failed", "addresses failed"},
      .list = "failed:",
@@ -125,6 +129,7 @@ const struct notice_structure notice_structures[] = {
      .replies = {"body of message generated response"}},
     {.name = "fml", .cues = {"loop alert"}, .form = NOTICE_WITHIN},
     {.name = "any", .form = NOTICE_LEADING},
+    {.name = "any, addressed", .form = NOTICE_FIELD},
 };
 const size_t notice_structure_count = sizeof(notice_structures) / sizeof(notice_structures[0]);
 

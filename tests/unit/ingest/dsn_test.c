@@ -101,6 +101,13 @@ static void a_pipe_is_no_recipient_but_its_owner_is(void **unused)
                                   "|/usr/bin/filter a@example.org", "5.0.0", "x-unix; 127")) END);
     assert_bounce(&reading, 0, "a@example.org", "5.0.0", 0);
     reading_deinit(&reading);
+    reading = read_text(
+        INGEST_DSN,
+        REPORT STATUS(FAILED("a", "5.1.1",
+                             "smtp; 550 no")) "--b\r\nContent-Type: text/rfc822-headers\r\n\r\nTo: "
+                                              "Ann <a@example.org>\r\n\r\n" END);
+    assert_bounce(&reading, 0, "a@example.org", "5.1.1", 550);
+    reading_deinit(&reading);
     reading = read_text(INGEST_DSN, REPORT STATUS(FAILED("|/bin/x", "5.0.0", "x-unix; 127")) END);
     assert_rejected(&reading, 0, E_INVALID_RECIPIENT);
     reading_deinit(&reading);

@@ -109,6 +109,10 @@ static void exim_and_its_relatives(void **unused)
         {DAEMON "A message that you sent contained one or more recipient addresses that were\n"
                 "incorrectly constructed:\n\n  Ann <a@example.org>: malformed address\n",
          {{"a@example.org", NULL, 0, NULL, NULL, NULL}}},
+        {DAEMON "Message 1abc-de has been frozen (delivery error message).\nThe following "
+                "address(es) have yet to be delivered:\n\n  a@example.org: retry time not reached "
+                "for any host after a long failure period\n",
+         {{"a@example.org", NULL, 0, "retry time not reached", NULL, NULL}}},
     };
     for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++)
         assert_sample(&samples[i]);
@@ -273,6 +277,9 @@ static void unknown_structures_are_read_if_they_report_a_failure(void **unused)
         {"From: Postmaster <postmaster@mx.example>\nSubject: Unzustellbar: Hallo\n\nIhre Nachricht "
          "konnte nicht zugestellt werden an:\n\n  a@example.org\n\nGrund: 550 5.1.1 unbekannt\n",
          {{"a@example.org", "5.1.1", 550, "550 5.1.1 unbekannt", NULL, NULL}}},
+        {"From: sysadmin@mobile.example\nSubject: Undeliverable Message\n\nError: No valid "
+         "recipients for this message\n\nSubject: hello\nTo: a@example.org\n",
+         {{"a@example.org", NULL, 0, NULL, NULL, NULL}}},
     };
     for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++)
         assert_sample(&samples[i]);
