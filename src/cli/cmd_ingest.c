@@ -40,6 +40,7 @@ struct run {
     FILE *rejects;
     struct ingest_account account;
     struct ingest_source source;
+    int64_t size; /* octets of all sources; 0: not known */
     int64_t started_ms, told_ms;
     bool terminal;
 };
@@ -131,6 +132,21 @@ static void clear_progress(const struct run *run)
         fputs("\r\x1b[K", stderr);
 }
 
+/* "[#####               ]  25 %"; nothing where the end is not known. */
+static void tell_bar(const struct run *run)
+{
+    static const char full[] = "####################", empty[] = "                    ";
+    int width = (int)sizeof(full) - 1;
+    if (!run->size)
+        return;
+    int percent = (int)(run->source.octets * 100 / run->size);
+    percent = percent > 100 ? 100 : percent;
+    int done = percent * width / 100;
+    if (run->terminal)
+        fprintf(stderr, "[%.*s%.*s] ", done, full, width - done, empty);
+    fprintf(stderr, "%d %% ", percent);
+}
+
 /* On a terminal one line that changes, else a line every 10 s. */
 static void tell_progress(struct run *run)
 {
@@ -139,13 +155,13 @@ static void tell_progress(struct run *run)
         return;
     run->told_ms = now_ms;
     const struct ingest_account *account = &run->account;
+    if (run->terminal)
+        fputs("\r\x1b[K", stderr);
+    tell_bar(run);
     fprintf(stderr,
-            "%s%" PRId64 " files, %.1f MiB: %" PRId64 " read, %" PRId64 " accepted, %" PRId64
-            " rejected, %" PRId64 " a second%s",
-            run->terminal ? "\r\x1b[K" : "", run->source.files,
-            (double)run->source.octets / (1 << 20), account->read, account->accepted,
-            account->rejected_all, account->read * 1000 / (now_ms - run->started_ms + 1),
-            run->terminal ? "" : "\n");
+            "%" PRId64 " read, %" PRId64 " accepted, %" PRId64 " rejected, %" PRId64 " a second%s",
+            account->read, account->accepted, account->rejected_all,
+            account->read * 1000 / (now_ms - run->started_ms + 1), run->terminal ? "" : "\n");
 }
 
 static void tell_end(const struct run *run)
@@ -314,6 +330,18 @@ static int run_all(struct run *run, const struct settings *settings)
     return run->account.rejected_all ? EXIT_CODE_DATA : EXIT_CODE_OK;
 }
 
+static int64_t size_of(const struct options *options)
+{
+    int64_t size = 0;
+    for (int i = 0; i < options->path_count; i++) {
+        int64_t more = ingest_source_size(options->paths[i]);
+        if (!more)
+            return 0;
+        size += more;
+    }
+    return size;
+}
+
 static int ingest_all(const struct options *options, const struct settings *settings)
 {
     struct run run = {
@@ -331,6 +359,7 @@ static int ingest_all(const struct options *options, const struct settings *sett
         .kind = ingest_is_json((enum ingest_format)options->format) ? SPLIT_JSON : SPLIT_MAIL,
         .context = &run,
         .item = take_item};
+    run.size = size_of(options);
     int code = run_all(&run, settings);
     ingest_sink_close(run.sink);
     classifier_free(run.classifier);

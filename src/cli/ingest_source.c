@@ -132,21 +132,63 @@ static enum rcode read_folder(struct ingest_source *source, const char *folder, 
     return rc;
 }
 
+static int64_t file_size(const char *path)
+{
+    struct stat stat_of;
+    return stat(path, &stat_of) == 0 && S_ISREG(stat_of.st_mode) ? stat_of.st_size : 0;
+}
+
+static int64_t folder_size(const char *folder)
+{
+    DIR *open = opendir(folder);
+    int64_t size = 0;
+    for (struct dirent *entry; open && (entry = readdir(open));) {
+        char *path = path_in(folder, entry->d_name);
+        if (not_hidden(entry))
+            size += file_size(path);
+        mem_free(path);
+    }
+    if (open)
+        closedir(open);
+    return size;
+}
+
 /* A Maildir has `new`, `cur` and `tmp`; what is in the last is not delivered yet. */
+static bool is_maildir(const char *path, char *ret_parts[2])
+{
+    ret_parts[0] = path_in(path, "new");
+    ret_parts[1] = path_in(path, "cur");
+    if (is_folder(ret_parts[0]) && is_folder(ret_parts[1]))
+        return true;
+    mem_free(ret_parts[0]);
+    mem_free(ret_parts[1]);
+    return false;
+}
+
 static enum rcode read_folders(struct ingest_source *source, const char *path, struct err *err)
 {
-    char *fresh = path_in(path, "new"), *current = path_in(path, "cur");
-    enum rcode rc;
-    if (is_folder(fresh) && is_folder(current)) {
-        rc = read_folder(source, fresh, err);
-        if (rc == OK)
-            rc = read_folder(source, current, err);
-    } else {
-        rc = read_folder(source, path, err);
-    }
-    mem_free(fresh);
-    mem_free(current);
+    char *parts[2];
+    if (!is_maildir(path, parts))
+        return read_folder(source, path, err);
+    enum rcode rc = read_folder(source, parts[0], err);
+    if (rc == OK)
+        rc = read_folder(source, parts[1], err);
+    mem_free(parts[0]);
+    mem_free(parts[1]);
     return rc;
+}
+
+int64_t ingest_source_size(const char *path)
+{
+    char *parts[2];
+    if (!is_folder(path))
+        return file_size(path);
+    if (!is_maildir(path, parts))
+        return folder_size(path);
+    int64_t size = folder_size(parts[0]) + folder_size(parts[1]);
+    mem_free(parts[0]);
+    mem_free(parts[1]);
+    return size;
 }
 
 enum rcode ingest_source_read(struct ingest_source *source, const char *path, struct err *err)

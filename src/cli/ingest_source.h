@@ -27,3 +27,6 @@ struct ingest_source {
 /* A path, or "-" for stdin. E_IO: it cannot be read. */
 enum rcode ingest_source_read(struct ingest_source *source, const char *path,
                               struct err *err) WARN_UNUSED;
+
+/* Octets that reading the path will take, for a progress bar; 0: not known. */
+int64_t ingest_source_size(const char *path);
