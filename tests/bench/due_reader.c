@@ -58,7 +58,7 @@ static int64_t due_of(const rd_kafka_message_t *message)
 {
     rd_kafka_headers_t *headers;
     const void *value;
-    size_t size;
+    size_t size = 0;
     char text[32];
     if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
         rd_kafka_header_get_last(headers, "due", &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR ||

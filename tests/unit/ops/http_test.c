@@ -332,8 +332,8 @@ static void metrics_are_sums_over_the_threads(void **unused)
         "\nrimbalzo_producer_rebuilds_total{role=\"worker\"} 2\n",
         "\nrimbalzo_rebalances_total{role=\"worker\"} 4\n",
         "\nrimbalzo_restored_records_total{role=\"worker\"} 7\n",
-        "\n# TYPE rimbalzo_partitions "
-        "gauge\nrimbalzo_partitions{role=\"worker\",state=\"running\"} 5\n",
+        ("\n# TYPE rimbalzo_partitions "
+         "gauge\nrimbalzo_partitions{role=\"worker\",state=\"running\"} 5\n"),
         "\nrimbalzo_partitions{role=\"worker\",state=\"restoring\"} 0\n",
         "\nrimbalzo_partitions{role=\"worker\",state=\"failed\"} 0\n",
         "\nrimbalzo_outcomes_total{outcome=\"applied\"} 30\n",
@@ -381,8 +381,8 @@ static void roles_are_told_apart(void **unused)
 {
     (void)unused;
     static const char *const lines[] = {
-        "\nrimbalzo_records_total{role=\"worker\"} 40\nrimbalzo_records_total{role=\"dispatcher\"} "
-        "2\n",
+        ("\nrimbalzo_records_total{role=\"worker\"} 40\n"
+         "rimbalzo_records_total{role=\"dispatcher\"} 2\n"),
         "\nrimbalzo_partitions{role=\"dispatcher\",state=\"running\"} 1\n",
         "\nrimbalzo_outcomes_total{outcome=\"applied\"} 10\n",
         "\nrimbalzo_dispatcher_commands_total{outcome=\"released\"} 5\n",
