@@ -372,7 +372,11 @@ static void read_octets(struct ingest *ingest, struct str octets)
                           : NULL;
     size_t skip = end ? (size_t)(end - octets.data) + 1 : 0;
     octets = (struct str){octets.data + skip, octets.len - skip};
-    if (ingest_trim(octets).len)
+    if (!mail_is_bounded(octets))
+        ingest_reject(ingest, E_MALFORMED,
+                      "more than %d parts, or %d lines of header: that is no mail", MAIL_PARTS_MAX,
+                      MAIL_FIELDS_MAX);
+    else if (ingest_trim(octets).len)
         read_mails(ingest, octets);
 }
 

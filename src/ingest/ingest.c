@@ -12,6 +12,7 @@
 #define DIAGNOSTIC_MAX 8192 /* octets; the classifier looks at the first 4096 */
 #define TEXT_MAX 1024       /* of other fields that come from outside and have no bound of ours */
 #define STAGE_MAX 32
+#define CONTAINERS_MAX 65536 /* objects and lists of one JSON value */
 #define ARENA_KEEP ((size_t)4 * 1024 * 1024)
 
 const char *const ingest_format_names[INGEST_FORMAT_COUNT] = {
@@ -250,14 +251,24 @@ static void begin_octets(struct ingest *ingest, struct str octets)
     ingest->octets_id = STR_NULL;
 }
 
+/* jansson takes more than half a kilobyte for an object without members. */
+static bool is_bounded(struct str value)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < value.len; i++)
+        count += value.data[i] == '{' || value.data[i] == '[';
+    return count <= CONTAINERS_MAX;
+}
+
 static void read_value(struct ingest *ingest, const struct split_piece *piece)
 {
     json_error_t error;
     json_t *value = NULL;
     size_t before = ingest->count;
     begin_octets(ingest, piece->octets);
-    if (piece->fault) {
-        ingest_reject(ingest, E_MALFORMED, "%s", piece->fault);
+    if (piece->fault || !is_bounded(piece->octets)) {
+        ingest_reject(ingest, E_MALFORMED, "%s",
+                      piece->fault ? piece->fault : "more objects and lists than any event has");
         return;
     }
     value = json_loadb(piece->octets.data, piece->octets.len, JSON_ALLOW_NUL, &error);

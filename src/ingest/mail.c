@@ -26,6 +26,22 @@ struct mail_reader {
 
 /* --- reading --- */
 
+bool mail_is_bounded(struct str octets)
+{
+    size_t parts = 0, fields = 0;
+    bool header = true;
+    for (size_t at = 0; at < octets.len && parts <= MAIL_PARTS_MAX && fields <= MAIL_FIELDS_MAX;) {
+        const char *line = octets.data + at;
+        const char *end = memchr(line, '\n', octets.len - at);
+        size_t len = end ? (size_t)(end - line) : octets.len - at;
+        header = header && len > 0 && *line != '\r';
+        fields += header;
+        parts += len >= 2 && line[0] == '-' && line[1] == '-';
+        at += len + 1;
+    }
+    return parts <= MAIL_PARTS_MAX && fields <= MAIL_FIELDS_MAX;
+}
+
 static void init_gmime(void)
 {
     g_mime_init();

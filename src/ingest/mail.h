@@ -9,6 +9,8 @@
 #include "base/arena.h"
 
 #define MAIL_TEXTS_MAX 8
+#define MAIL_PARTS_MAX 20000  /* lines that may begin a part: GMime takes a kilobyte for each */
+#define MAIL_FIELDS_MAX 20000 /* lines of the header */
 
 /* Spans live in the arena; null: there is none. Texts are UTF-8 as far as the mail is. */
 struct mail {
@@ -25,6 +27,9 @@ struct mail {
 };
 
 struct mail_reader;
+
+/* False for mails that would take more memory than any mail should. */
+bool mail_is_bounded(struct str octets);
 
 /* The octets must outlive the reader. Never fails: anything is a mail of sorts. */
 struct mail_reader *mail_open(struct str octets);

@@ -439,6 +439,23 @@ static void nesting_has_an_end(void **unused)
     buf_deinit(&mail);
 }
 
+static void mails_of_nothing_but_parts_or_fields_are_rejected(void **unused)
+{
+    (void)unused;
+    static const char *const lines[] = {"--b\n\nx\n", "Subject: x\n"};
+    for (size_t i = 0; i < 2; i++) {
+        struct buf mail;
+        buf_init(&mail);
+        buf_str(&mail, STR("Content-Type: multipart/mixed; boundary=b\n"));
+        for (int n = 0; n < 30000; n++)
+            buf_str(&mail, str_of(lines[i]));
+        struct reading reading = read_octets(INGEST_DSN, buf_view(&mail));
+        assert_rejected(&reading, 0, E_MALFORMED);
+        reading_deinit(&reading);
+        buf_deinit(&mail);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -465,6 +482,7 @@ int main(void)
         cmocka_unit_test(the_id_is_that_of_the_report),
         cmocka_unit_test(more_recipients_than_anybody_has_are_told),
         cmocka_unit_test(nesting_has_an_end),
+        cmocka_unit_test(mails_of_nothing_but_parts_or_fields_are_rejected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -314,6 +314,22 @@ static void one_bad_value_does_not_cost_the_others(void **unused)
     reading_deinit(&reading);
 }
 
+static void values_of_nothing_but_objects_are_rejected(void **unused)
+{
+    (void)unused;
+    struct buf text;
+    buf_init(&text);
+    buf_str(&text, STR("{\"items\":["));
+    for (int i = 0; i < 70000; i++)
+        buf_str(&text, STR("{},"));
+    buf_str(&text, STR("{}]}"));
+    struct reading reading = read_octets(INGEST_MAILGUN, buf_view(&text));
+    assert_int_equal(reading.result.count, 1);
+    assert_rejected(&reading, 0, E_MALFORMED);
+    reading_deinit(&reading);
+    buf_deinit(&text);
+}
+
 static void tenants_have_ids_of_their_own(void **unused)
 {
     (void)unused;
@@ -351,6 +367,7 @@ int main(void)
         cmocka_unit_test(sisimai_reports_more_than_bounces),
         cmocka_unit_test(broken_octets_do_not_reach_the_record),
         cmocka_unit_test(one_bad_value_does_not_cost_the_others),
+        cmocka_unit_test(values_of_nothing_but_objects_are_rejected),
         cmocka_unit_test(tenants_have_ids_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
