@@ -7,8 +7,8 @@
  * A map `policies` given as a whole replaces the one before it; `policies.NAME.KEY` changes one key
  * of it. An environment variable's name is the key in upper case with `_` for `.` and `-`:
  * RIMBALZO_STATE_DIR, RIMBALZO_KAFKA_BOOTSTRAP_SERVERS. Not configuration and passed over:
- * RIMBALZO_FAILPOINT, RIMBALZO_TEST_*, and what Kubernetes injects for a service of our name
- * (RIMBALZO_SERVICE_*, RIMBALZO_PORT, RIMBALZO_PORT_*).
+ * RIMBALZO_FAILPOINT, RIMBALZO_TEST_*, RIMBALZO_CORPUS (tests), and what Kubernetes injects for a
+ * service of our name (RIMBALZO_SERVICE_*, RIMBALZO_PORT, RIMBALZO_PORT_*).
  *
  * The values are those of the keys; what they mean for the domain (names of reasons, class of
  * unknown bounces) is for cli/settings.h to translate.

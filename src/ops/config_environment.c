@@ -14,9 +14,9 @@ static void to_variable(const char *key, char variable[CONFIG_PATH_MAX])
 
 static bool is_ours(const char *name)
 {
-    return strcmp(name, "FAILPOINT") != 0 && strncmp(name, "TEST_", 5) != 0 &&
-           strncmp(name, "SERVICE_", 8) != 0 && strcmp(name, "PORT") != 0 &&
-           strncmp(name, "PORT_", 5) != 0;
+    return strcmp(name, "FAILPOINT") != 0 && strcmp(name, "CORPUS") != 0 &&
+           strncmp(name, "TEST_", 5) != 0 && strncmp(name, "SERVICE_", 8) != 0 &&
+           strcmp(name, "PORT") != 0 && strncmp(name, "PORT_", 5) != 0;
 }
 
 /* KAFKA_SASL_PASSWORD_FILE is kafka.sasl.password_file. */

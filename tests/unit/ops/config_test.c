@@ -118,7 +118,8 @@ static void variables_that_are_not_configuration_are_passed_over(void **unused)
     config_free(loaded((struct layers){.environment = {"RIMBALZO_SERVICE_HOST=10.0.0.1",
                                                        "RIMBALZO_PORT=tcp://10.0.0.1:80",
                                                        "RIMBALZO_TEST_ANY=1"}}));
-    config_free(loaded((struct layers){.environment = {"RIMBALZO_FAILPOINT=x", "PATH=/bin"}}));
+    config_free(loaded((struct layers){
+        .environment = {"RIMBALZO_FAILPOINT=x", "RIMBALZO_CORPUS=/mails", "PATH=/bin"}}));
 }
 
 /* --- defaults --- */
