@@ -177,8 +177,8 @@ static void tell_fault(struct run *run, const char *file, const struct split_pie
     if (run->account.rejected_all > FAULTS_SHOWN)
         return;
     clear_progress(run);
-    fprintf(stderr, "rimbalzo: %s:%" PRId64 ": %s: %.*s\n", file, piece->line,
-            rcode_name(entry->code), STR_ARG(entry->why));
+    fprintf(stderr, "rimbalzo: %s:%" PRId64 ": %s: %.*s (at octet %" PRId64 ")\n", file,
+            piece->line, rcode_name(entry->code), STR_ARG(entry->why), piece->offset);
     if (run->account.rejected_all == FAULTS_SHOWN)
         fprintf(stderr, "rimbalzo: further ones are not shown%s\n",
                 run->rejects ? "" : "; --rejects FILE keeps them");

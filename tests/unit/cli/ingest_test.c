@@ -95,19 +95,20 @@ static void all_that_was_read_is_accounted_for(void **unused)
     char *end = strstr(result.err.data, " in ");
     assert_non_null(end);
     *end = '\0';
-    assert_string_equal(
-        result.err.data,
-        "rimbalzo: stdin:6: invalid_recipient: recipient \"\": no local part or no domain\n"
-        "rimbalzo: stdin:7: malformed: no JSON object\n"
-        "OUTCOME   REASON             RECIPIENTS\n"
-        "bounce    HARD                        2\n"
-        "delivery  -                           1\n"
-        "skipped   delayed                     1\n"
-        "skipped   other_event                 1\n"
-        "rejected  malformed                   1\n"
-        "rejected  invalid_recipient           1\n"
-        "all       -                           7\n"
-        "7 items of 1 files");
+    assert_contains(result.err.data,
+                    "stdin:6: invalid_recipient: recipient \"\": no local part or no domain");
+    assert_contains(result.err.data, "stdin:7: malformed: no JSON object");
+    const char *table = strstr(result.err.data, "OUTCOME");
+    assert_non_null(table);
+    assert_string_equal(table, "OUTCOME   REASON             RECIPIENTS\n"
+                               "bounce    HARD                        2\n"
+                               "delivery  -                           1\n"
+                               "skipped   delayed                     1\n"
+                               "skipped   other_event                 1\n"
+                               "rejected  malformed                   1\n"
+                               "rejected  invalid_recipient           1\n"
+                               "all       -                           7\n"
+                               "7 items of 1 files");
     result_deinit(&result);
 }
 
@@ -216,6 +217,24 @@ static void the_time_of_an_event_without_one_is_its_files(void **unused)
 }
 
 /* --- rejects --- */
+
+static void the_place_of_what_is_rejected_is_told(void **unused)
+{
+    (void)unused;
+    struct result result = run_command((struct command){ARGS("--from", "sendgrid", "--dry-run"),
+                                                        .input = STR("[{},\n {}, {}]\n")});
+    assert_int_equal(result.code, EXIT_CODE_DATA);
+    assert_contains(
+        result.err.data,
+        "stdin:1: invalid_field: \"event\" is missing: no event of SendGrid (at octet 1)\n");
+    assert_contains(
+        result.err.data,
+        "stdin:2: invalid_field: \"event\" is missing: no event of SendGrid (at octet 6)\n");
+    assert_contains(
+        result.err.data,
+        "stdin:2: invalid_field: \"event\" is missing: no event of SendGrid (at octet 10)\n");
+    result_deinit(&result);
+}
 
 static void rejected_values_can_be_read_again(void **unused)
 {
@@ -337,6 +356,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_file_that_cannot_be_read_does_not_stop_the_others,
                                         enter_dir, leave_dir),
         cmocka_unit_test_setup_teardown(the_time_of_an_event_without_one_is_its_files, enter_dir,
+                                        leave_dir),
+        cmocka_unit_test_setup_teardown(the_place_of_what_is_rejected_is_told, enter_dir,
                                         leave_dir),
         cmocka_unit_test_setup_teardown(rejected_values_can_be_read_again, enter_dir, leave_dir),
         cmocka_unit_test_setup_teardown(rejected_mails_go_into_an_mbox, enter_dir, leave_dir),
