@@ -106,14 +106,14 @@ static size_t block_end(const struct reading *reading, enum notice_form form, st
     return at;
 }
 
-/* A line that only announces a reply. */
+/* A line that only announces a reply, or a heading. */
 static bool announces(const struct reading *reading, struct str line)
 {
     const char *const *cues = reading->structure->replies;
     for (int i = 0; i < NOTICE_CUES_MAX && cues[i]; i++)
         if (ingest_find_caseless(line, cues[i]))
             return true;
-    return line_is_rule(line);
+    return line_is_rule(line) || ingest_starts_caseless(line, "---");
 }
 
 /* What stands behind a line with one of the structure's words for it; null if there is none. */
@@ -176,6 +176,20 @@ static void read_blocks(struct reading *reading, enum notice_form form, size_t a
         } else {
             at++;
         }
+    }
+}
+
+/* Reads blocks that end with recipients, from line `at` on. */
+static void read_blocks_before(struct reading *reading, size_t at)
+{
+    struct str address, rest, reply = STR("");
+    for (size_t first = at; at < reading->lines.count; at++) {
+        if (!recipient_in_line(reading->structure->form, reading->lines.items[at], &address, &rest))
+            continue;
+        struct str said = join(reading, STR_NULL, first, at);
+        reply = said.len ? said : reply;
+        add_recipient(reading, address, reply);
+        first = at + 1;
     }
 }
 
@@ -269,6 +283,8 @@ static void read_structure(struct reading *reading)
         read_dialogue(reading);
     else if (structure->form == NOTICE_CODED)
         read_coded(reading, at);
+    else if (structure->behind)
+        read_blocks_before(reading, at);
     else
         read_blocks(reading, structure->form, at);
     /* Some put the address into a sentence now and then. */

@@ -31,7 +31,8 @@ struct notice_structure {
     enum notice_form form;
     /* Lines behind which the reply stands when it does not follow the recipient. */
     const char *replies[NOTICE_CUES_MAX];
-    bool whole; /* all that is said tells why, not only what the remote said */
+    bool whole;  /* all that is said tells why, not only what the remote said */
+    bool behind; /* recipients stand behind what is said about them, each on its line */
 };
 
 /* Those without cues come last. */

@@ -33,7 +33,8 @@ const struct notice_structure notice_structures[] = {
     {.name = "exim", /* 1&1, GMX, MX Logic, mail.ru */
      .cues = {"address(es) failed", "address failed", "addresses failed"},
      .list = "failed:",
-     .form = NOTICE_LEADING},
+     .form = NOTICE_LEADING,
+     .replies = {"generated during the delivery attempt"}},
     {.name = "zoho",
      .cues = {"this message was created automatically by mail delivery software. a message that "
               "you sent could not be delivered"},
@@ -94,7 +95,8 @@ const struct notice_structure notice_structures[] = {
     {.name = "notes",
      .cues = {"failure reasons"},
      .list = "failure reasons",
-     .form = NOTICE_LEADING},
+     .form = NOTICE_LEADING,
+     .behind = true},
     {.name = "smail",
      .cues = {"failed addresses follow"},
      .list = "failed addresses follow",
@@ -129,7 +131,7 @@ const struct notice_structure notice_structures[] = {
      .replies = {"body of message generated response"}},
     {.name = "fml", .cues = {"loop alert"}, .form = NOTICE_WITHIN},
     {.name = "any", .form = NOTICE_LEADING},
-    {.name = "any, addressed", .form = NOTICE_FIELD},
+    {.name = "any, addressed", .form = NOTICE_FIELD, .whole = true},
 };
 const size_t notice_structure_count = sizeof(notice_structures) / sizeof(notice_structures[0]);
 
