@@ -262,7 +262,8 @@ bool mail_next(struct mail_reader *reader, struct arena *arena, struct mail *ret
         const char *type = g_mime_object_get_content_type_parameter(top, "report-type");
         mail.feedback = type && strcasecmp(type, "feedback-report") == 0;
         mail.disposition = type && strcasecmp(type, "disposition-notification") == 0;
-        mail.report = is_type(top, "multipart", "report") && !mail.feedback && !mail.disposition;
+        mail.report = is_type(top, "multipart", "report") &&
+                      (!type || strcasecmp(type, "delivery-status") == 0);
         walk_parts(&walk, top);
     }
     if (!mail.text_count && walk.html.len)

@@ -326,6 +326,10 @@ static void complaints_replies_and_letters_are_no_bounces(void **unused)
                         "disposition-notification; boundary=\"b\"\n\n--b\nContent-Type: text/plain"
                         "\n\nYour message to a@example.org was displayed; none failed\n--b--\n",
                         INGEST_AUTO_REPLY);
+    assert_only_skipped(INGEST_DSN,
+                        "From: a@example.org\nContent-Type: multipart/report; report-type=tlsrpt; "
+                        "boundary=\"b\"\n\n--b\nContent-Type: text/plain\n\nOf TLS\n--b--\n",
+                        INGEST_NO_REPORT);
     assert_only_skipped(INGEST_DSN, "From: a@example.org\nSubject: lunch?\n\nb@example.org\n",
                         INGEST_NO_REPORT);
     assert_only_skipped(
