@@ -173,6 +173,7 @@ enum rcode release_due(struct dispatcher *dispatcher, struct batch *batch, int64
             if (rc != OK)
                 return slot_at_fault(&slot->slot, batch, rc);
             left -= count;
+            batch->added += count;
             more |= count == max;
         }
     }

@@ -224,7 +224,7 @@ static void check_partition_counts(struct engine *engine)
         return; /* asked again next turn */
     }
     engine->counts_checked = true;
-    if (count == engine->options.partition_count)
+    if (count == engine->options.partition_count || engine->processor->stateless)
         return;
     err_set(
         &err, E_PARTITION_COUNT_CHANGED,

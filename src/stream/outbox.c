@@ -23,6 +23,23 @@ enum rcode outbox_send(struct port *port, const struct port_message *message, st
     }
 }
 
+void outbox_copy_headers(const struct port_record *cause, struct arena *arena,
+                         struct port_message *message)
+{
+    static const struct str ours = STR("rimbalzo-");
+    if (!cause->header_count)
+        return;
+    struct port_header *headers =
+        arena_alloc(arena, (size_t)cause->header_count * sizeof(*headers));
+    message->header_count = 0;
+    for (int i = 0; i < cause->header_count; i++) {
+        struct str name = cause->headers[i].name;
+        if (name.len < ours.len || memcmp(name.data, ours.data, ours.len) != 0)
+            headers[message->header_count++] = cause->headers[i];
+    }
+    message->headers = headers;
+}
+
 static struct str decimal(struct arena *arena, int64_t number)
 {
     return arena_printf(arena, "%lld", (long long)number);

@@ -6,6 +6,11 @@
 enum rcode outbox_send(struct port *port, const struct port_message *message,
                        struct err *err) WARN_UNUSED;
 
+/* A trace goes on: what stands in the headers of the record that caused a message stands in those
+ * of the message, but for our own. */
+void outbox_copy_headers(const struct port_record *cause, struct arena *arena,
+                         struct port_message *message);
+
 /* Where dead letters come from and go to. */
 struct dead_letters {
     const char *input;       /* name of the topic the record is from */

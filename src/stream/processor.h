@@ -45,7 +45,8 @@ struct batch {
     struct port *port;
     const struct port_record *records; /* per partition in offset order; partitions interleaved */
     size_t count;
-    size_t max; /* how many records a processor may add to the batch from its own state */
+    size_t max;   /* how many records a processor may add to the batch from its own state */
+    size_t added; /* out: how many it did */
     const int32_t *partitions; /* those whose offsets this transaction commits: of all records, */
     int partition_count;       /* and of partitions that have other work or a certificate due */
     int32_t

@@ -248,15 +248,18 @@ static enum rcode transaction_failed(struct engine *engine, enum rcode rc, struc
     return count_rebuild(engine, err);
 }
 
-/* After a transaction: how many records the next one may have. */
-static void adapt_batch(struct engine *engine, bool committed)
+/* After a transaction: how many records the next one may have. One that had few tells nothing of
+ * what many would take. */
+static void adapt_batch(struct engine *engine, const struct batch *batch, bool committed)
 {
     int64_t lasted_ms = engine_now(engine) - engine->transaction_began_ms;
-    size_t max = engine->options.batch_records_max;
-    if (lasted_ms > SLOW_MS && engine->batch_max > BATCH_MIN)
-        engine->batch_max /= 2;
-    else if (committed && lasted_ms < FAST_MS && engine->batch_max < max)
-        engine->batch_max = engine->batch_max > max / 2 ? max : engine->batch_max * 2;
+    size_t limit = engine->options.batch_records_max, used = batch->count + batch->added;
+    if (used > engine->batch_max)
+        used = engine->batch_max;
+    if (lasted_ms > SLOW_MS && used > BATCH_MIN)
+        engine->batch_max = used / 2 > BATCH_MIN ? used / 2 : BATCH_MIN;
+    else if (committed && lasted_ms < FAST_MS && used >= engine->batch_max / 2)
+        engine->batch_max = engine->batch_max > limit / 2 ? limit : engine->batch_max * 2;
 }
 
 enum rcode transaction_run(struct engine *engine, struct err *err)
@@ -272,7 +275,7 @@ enum rcode transaction_run(struct engine *engine, struct err *err)
             engine->batch_partitions[batch.partition_count++] = engine->partitions[i].id;
     engine->transaction_began_ms = engine_now(engine);
     enum rcode rc = commit_log(engine, &batch, err);
-    adapt_batch(engine, rc == OK);
+    adapt_batch(engine, &batch, rc == OK);
     if (rc != OK)
         return transaction_failed(engine, rc, &batch, err);
     commit_stores(engine);

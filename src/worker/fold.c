@@ -45,24 +45,6 @@ static enum rcode send_suppression(struct worker *worker, struct batch *batch, s
     return outbox_send(batch->port, &message, err);
 }
 
-/* A trace goes on: what stands in the headers of the record that caused a command stands in those
- * of the command, but for our own. */
-static void copy_headers(struct worker *worker, const struct port_record *record,
-                         struct port_message *message)
-{
-    static const struct str ours = STR("rimbalzo-");
-    if (!record->header_count)
-        return;
-    struct port_header *headers =
-        arena_alloc(&worker->arena, (size_t)record->header_count * sizeof(*headers));
-    for (int i = 0; i < record->header_count; i++) {
-        struct str name = record->headers[i].name;
-        if (name.len < ours.len || memcmp(name.data, ours.data, ours.len) != 0)
-            headers[message->header_count++] = record->headers[i];
-    }
-    message->headers = headers;
-}
-
 static enum rcode send_command(struct worker *worker, struct batch *batch, struct str key,
                                const struct port_record *cause, const struct retry_command *command,
                                struct err *err)
@@ -71,7 +53,7 @@ static enum rcode send_command(struct worker *worker, struct batch *batch, struc
     codec_encode_command(worker->codec, command, &worker->value);
     count_one(&worker->stats.commands[command->action]);
     struct port_message message = output_message(worker, TOPIC_DELAYED, key);
-    copy_headers(worker, cause, &message);
+    outbox_copy_headers(cause, &worker->arena, &message);
     return outbox_send(batch->port, &message, err);
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "cli/ingest_job.h"
 #include "sim_scene.h"
 #include "sim_support.h"
 #include "tmpdir.h"
@@ -51,10 +52,37 @@ bool sim_thorough(void)
     return getenv("RIMBALZO_TEST_SEEDS") != NULL;
 }
 
+static const struct {
+    const char *name, *group;
+    enum topic input, certified;
+} roles[SIM_ROLE_COUNT] = {
+    [SIM_WORKER] = {"worker", "rimbalzo-worker", TOPIC_BOUNCES, TOPIC_RECIPIENTS},
+    [SIM_DISPATCHER] = {"dispatcher", "rimbalzo-dispatcher", TOPIC_DELAYED, TOPIC_DUE},
+    [SIM_INGEST] = {"ingest", "rimbalzo-ingest", TOPIC_SOURCE, TOPIC_BOUNCES},
+};
+
 enum sim_role sim_role(void)
 {
     const char *role = getenv("RIMBALZO_TEST_ROLE");
-    return role && strcmp(role, "dispatcher") == 0 ? SIM_DISPATCHER : SIM_WORKER;
+    for (int i = 0; role && i < SIM_ROLE_COUNT; i++)
+        if (strcmp(roles[i].name, role) == 0)
+            return (enum sim_role)i;
+    return SIM_WORKER;
+}
+
+enum topic sim_input(const struct sim *sim)
+{
+    return roles[sim->options.role].input;
+}
+
+enum topic sim_certified(const struct sim *sim)
+{
+    return roles[sim->options.role].certified;
+}
+
+const char *sim_group(const struct sim *sim)
+{
+    return roles[sim->options.role].group;
 }
 
 uint64_t sim_random(struct sim *sim, uint64_t below)
@@ -85,7 +113,7 @@ void sim_init(struct sim *sim, const struct sim_options *options)
         &(struct memory_cluster_options){.seed = options->seed,
                                          .start_ms = START_MS,
                                          .marker_delay_max_ms = options->marker_delay_max_ms});
-    for (int topic = 0; topic < TOPIC_COUNT; topic++)
+    for (int topic = 0; topic < TOPIC_SLOTS; topic++)
         memory_topic_create(sim->cluster, (enum topic)topic, options->partitions);
     memory_chaos_init(&sim->chaos, options->seed, options->chaos);
     policy_set_defaults(&sim->policies);
@@ -157,16 +185,36 @@ static enum rcode new_processor(struct sim *sim, const char *dir, struct process
 {
     struct worker_options worker = sim_worker_options(sim, dir);
     struct dispatcher_options dispatcher = dispatcher_options(sim, dir);
-    return sim->options.role == SIM_WORKER ? worker_new(&worker, ret_processor, err)
-                                           : dispatcher_new(&dispatcher, ret_processor, err);
+    struct ingest_job_options ingest = {.ingest = sim_ingest_options(), .source = "source"};
+    memcpy(ingest.partition_counts, worker.partition_counts, sizeof(ingest.partition_counts));
+    switch (sim->options.role) {
+    case SIM_WORKER:
+        return worker_new(&worker, ret_processor, err);
+    case SIM_DISPATCHER:
+        return dispatcher_new(&dispatcher, ret_processor, err);
+    case SIM_INGEST:
+        return ingest_job_new(&ingest, ret_processor, err);
+    case SIM_ROLE_COUNT:
+        break;
+    }
+    abort();
 }
 
 static void free_processor(struct sim *sim, struct processor *processor)
 {
-    if (sim->options.role == SIM_WORKER)
+    switch (sim->options.role) {
+    case SIM_WORKER:
         worker_free(processor);
-    else
+        return;
+    case SIM_DISPATCHER:
         dispatcher_free(processor);
+        return;
+    case SIM_INGEST:
+        ingest_job_free(processor);
+        return;
+    case SIM_ROLE_COUNT:
+        break;
+    }
 }
 
 /* --- nodes --- */

@@ -13,9 +13,9 @@
 struct sim;
 
 /* Which processor the nodes run. */
-enum sim_role { SIM_WORKER, SIM_DISPATCHER };
+enum sim_role { SIM_WORKER, SIM_DISPATCHER, SIM_INGEST, SIM_ROLE_COUNT };
 
-/* RIMBALZO_TEST_ROLE=dispatcher, or the worker: scenarios that are told with any. */
+/* RIMBALZO_TEST_ROLE=dispatcher, =ingest, or the worker: scenarios that are told with any. */
 enum sim_role sim_role(void);
 
 struct sim_options {
@@ -68,18 +68,9 @@ struct sim {
 };
 
 /* Of the role. */
-static inline enum topic sim_input(const struct sim *sim)
-{
-    return sim->options.role == SIM_WORKER ? TOPIC_BOUNCES : TOPIC_DELAYED;
-}
-static inline enum topic sim_certified(const struct sim *sim)
-{
-    return sim->options.role == SIM_WORKER ? TOPIC_RECIPIENTS : TOPIC_DUE;
-}
-static inline const char *sim_group(const struct sim *sim)
-{
-    return sim->options.role == SIM_WORKER ? "rimbalzo-worker" : "rimbalzo-dispatcher";
-}
+enum topic sim_input(const struct sim *sim);
+enum topic sim_certified(const struct sim *sim); /* an ingest job certifies nothing */
+const char *sim_group(const struct sim *sim);
 
 /* The seeds to run: `usual` many, RIMBALZO_TEST_SEEDS many, or RIMBALZO_TEST_SEED alone. */
 uint64_t sim_seed_first(void);

@@ -127,6 +127,10 @@ static void feed_one(struct sim *sim)
 
 void sim_feed(struct sim *sim, int count)
 {
+    if (sim->options.role == SIM_INGEST) {
+        sim_ingest_feed(sim, count);
+        return;
+    }
     if (sim->options.role == SIM_DISPATCHER) {
         sim_timers_feed(sim, count);
         return;

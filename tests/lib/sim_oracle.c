@@ -318,6 +318,8 @@ static int64_t check(struct sim *sim, int32_t without, bool expect_failure)
 
 int64_t sim_check(struct sim *sim, bool expect_failure)
 {
+    if (sim->options.role == SIM_INGEST)
+        return sim_ingest_check(sim, expect_failure);
     if (sim->options.role == SIM_DISPATCHER)
         return sim_timers_check(sim, -1, expect_failure);
     return check(sim, -1, expect_failure);

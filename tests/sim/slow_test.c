@@ -41,7 +41,7 @@ static struct memory_fault decide(void *context, struct port *port, enum memory_
 static void a_slow_broker_gets_smaller_transactions(void **state)
 {
     (void)state;
-    for (int role = SIM_WORKER; role <= SIM_DISPATCHER; role++) {
+    for (int role = SIM_WORKER; role < SIM_ROLE_COUNT; role++) {
         struct sim sim;
         struct slow slow = {.sim = &sim, .record_ms = 20};
         struct sim_options options = {.seed = 1,
@@ -55,7 +55,7 @@ static void a_slow_broker_gets_smaller_transactions(void **state)
         sim_feed(&sim, RECORDS);
         sim_start(&sim, 0);
         sim_must_drain(&sim);
-        assert_true(slow.largest > 1000); /* the first one could never end */
+        assert_true(slow.largest > 800); /* the first one could never end */
 
         slow = (struct slow){.sim = &sim, .record_ms = 0};
         sim_feed(&sim, 200);
