@@ -92,10 +92,12 @@ bool frontier_parse(struct str text, struct frontier *ret_frontier)
             !parse_number(&text, &step.reached.due_ms) || !parse_char(&text, ',') ||
             !parse_number(&text, &step.reached.offset))
             return false;
-        const struct frontier_step *before = &frontier.steps[frontier.count - 1];
-        if (frontier.count > 0 && (step.from_offset <= before->from_offset ||
-                                   timer_place_compare(step.reached, before->reached) >= 0))
-            return false;
+        if (frontier.count > 0) {
+            const struct frontier_step *before = &frontier.steps[frontier.count - 1];
+            if (step.from_offset <= before->from_offset ||
+                timer_place_compare(step.reached, before->reached) >= 0)
+                return false;
+        }
         frontier.steps[frontier.count++] = step;
     } while (parse_char(&text, '/'));
     if (text.len)
