@@ -403,8 +403,8 @@ static enum rcode assign_running(struct engine *engine, struct err *err)
     return rc;
 }
 
-/* Whether any partition is held still; those that were held long enough are fetched again. */
-static bool any_held(struct engine *engine)
+/* Fetches those again that were held long enough. Returns whether any is held still. */
+static bool serve_held(struct engine *engine)
 {
     bool any = false;
     for (int i = 0; i < engine->partition_count; i++) {
@@ -456,8 +456,9 @@ enum rcode engine_step(struct engine *engine, struct err *err)
     if (rc == OK) {
         mark_touched(engine);
         mark_certify(engine);
+        bool held = serve_held(engine);
         engine->idle = (engine->counts_checked || !engine->partition_count) &&
-                       !needs_transaction(engine) && !any_held(engine) && !engine->assign_dirty &&
+                       !needs_transaction(engine) && !held && !engine->assign_dirty &&
                        !any_in_state(engine, PARTITION_ASSIGNED) &&
                        !any_in_state(engine, PARTITION_RESTORING);
     }

@@ -249,23 +249,30 @@ static void set_back_too_often_it_waits_for_the_clock(void **state)
     }
 }
 
+/* The clock is eight minutes behind, and partition 0 waits for it with eight commands. */
+static void make_one_wait(struct sim *sim, uint64_t seed)
+{
+    char name[16], here[32];
+    init(sim, seed, 2, 1);
+    sim_recipient_of(sim, 0, here);
+    sim_schedule(sim, here, "first", sim_wall(sim));
+    sim_pass(sim, SECOND);
+    for (int i = 1; i <= 8; i++) {
+        sim_set_clock(sim, 0, -i * MINUTE);
+        snprintf(name, sizeof(name), "m%d", i);
+        sim_schedule(sim, here, name, sim_wall(sim) - i * MINUTE + 20 * SECOND);
+        sim_pass(sim, SECOND);
+    }
+}
+
 /* Others on the same thread do not wait with it. */
 static void one_that_waits_for_the_clock_keeps_nobody_waiting(void **state)
 {
     (void)state;
     struct sim sim;
-    char name[16], here[32], there[32];
-    init(&sim, 5, 2, 1);
-    sim_recipient_of(&sim, 0, here);
+    char name[16], there[32];
+    make_one_wait(&sim, 5);
     sim_recipient_of(&sim, 1, there);
-    sim_schedule(&sim, here, "first", sim_wall(&sim));
-    sim_pass(&sim, SECOND);
-    for (int i = 1; i <= 8; i++) {
-        sim_set_clock(&sim, 0, -i * MINUTE);
-        snprintf(name, sizeof(name), "m%d", i);
-        sim_schedule(&sim, here, name, sim_wall(&sim) - i * MINUTE + 20 * SECOND);
-        sim_pass(&sim, SECOND);
-    }
     int64_t aborts = atomic_load(&engine_stats(sim.nodes[0].engine)->aborts);
     for (int i = 0; i < 10; i++) {
         snprintf(name, sizeof(name), "n%d", i);
@@ -282,6 +289,27 @@ static void one_that_waits_for_the_clock_keeps_nobody_waiting(void **state)
     sim_deinit(&sim);
 }
 
+/* And it is not forgotten when the others always have something to do. */
+static void one_that_waited_goes_on_however_busy_the_others_are(void **state)
+{
+    (void)state;
+    struct sim sim;
+    char name[16], there[32];
+    make_one_wait(&sim, 6);
+    sim_recipient_of(&sim, 1, there);
+    sim_set_clock(&sim, 0, 0);
+    for (int i = 0; i < 200 && sim_count(&sim, TOPIC_DUE, 0) < 9; i++) {
+        snprintf(name, sizeof(name), "n%d", i);
+        sim_schedule(&sim, there, name, sim_wall(&sim));
+        sim_step(&sim, 0);
+        assert_false(engine_idle(sim.nodes[0].engine));
+    }
+    assert_int_equal(sim_count(&sim, TOPIC_DUE, 0), 9);
+    sim_must_drain(&sim);
+    sim_check(&sim, false);
+    sim_deinit(&sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +321,7 @@ int main(void)
         cmocka_unit_test(a_duplicate_within_a_jump_back_stays_one),
         cmocka_unit_test(set_back_too_often_it_waits_for_the_clock),
         cmocka_unit_test(one_that_waits_for_the_clock_keeps_nobody_waiting),
+        cmocka_unit_test(one_that_waited_goes_on_however_busy_the_others_are),
     };
     sim_log();
     return cmocka_run_group_tests(tests, NULL, NULL);
