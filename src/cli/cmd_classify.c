@@ -14,13 +14,14 @@
 #define REPLY_MAX 599
 #define OUTPUT_UNSET ((enum output_format) - 1)
 
-enum { KEY_TEXT = 't', KEY_REPLY = 'r', KEY_MX = 'm', KEY_STAGE = 's' };
+enum { KEY_TEXT = 't', KEY_REPLY = 'r', KEY_MX = 'm', KEY_STAGE = 's', KEY_EXPLAIN = 'e' };
 
 struct options {
     struct settings_options settings;
     enum output_format output;
     struct bounce_facts facts;
-    bool given; /* any of the facts */
+    bool given;   /* any of the facts */
+    bool explain; /* --explain */
 };
 
 static error_t parse_fact(int key, char *arg, struct argp_state *state)
@@ -66,6 +67,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         state->child_inputs[1] = &options->output;
         return 0;
     }
+    if (key == KEY_EXPLAIN) {
+        options->explain = true;
+        return 0;
+    }
+    if (key == ARGP_KEY_END && options->explain && !options->given)
+        argp_error(state, "--explain is for one bounce: give a STATUS or --text");
     error_t error = parse_fact(key, arg, state);
     options->given |= error == 0;
     return error;
@@ -93,6 +100,61 @@ static void show(struct classifier *classifier, const struct bounce_facts *facts
         cell_text(coded ? str_of(status) : STR_NULL),
     };
     output_row(output, cells);
+}
+
+/* --- one bounce, explained --- */
+
+static const char *const trial_columns[] = {"rule", "line", "class", "reason", "match", "because"};
+
+/* `because`: the conditions that do not hold. */
+static void show_trial(void *context, const struct rule_trial *trial)
+{
+    struct output *output = context;
+    char because[64];
+    size_t len = 0;
+    for (int i = 0; i < CONDITION_COUNT; i++)
+        if (trial->mismatch & 1u << i)
+            len += (size_t)snprintf(because + len, sizeof(because) - len, "%s%s",
+                                    len ? " " : "no ", rule_condition_names[i]);
+    const struct cell cells[] = {
+        cell_text(trial->verdict->rule),
+        trial->line ? cell_number(trial->line) : cell_text(STR_NULL),
+        cell_text(str_of(bounce_class_names[trial->verdict->bounce_class])),
+        cell_text(str_of(reason_names[trial->verdict->reason])),
+        cell_bool(trial->mismatch == 0),
+        cell_text(len ? (struct str){because, len} : STR_NULL),
+    };
+    output_row(output, cells);
+}
+
+static void show_subject(const struct explanation *explanation)
+{
+    const struct status_code *code = &explanation->status;
+    char status[32] = "-", reply[32] = "-";
+    if (code->cls)
+        snprintf(status, sizeof(status), "%d.%d.%d", code->cls, code->subject, code->detail);
+    if (explanation->reply)
+        snprintf(reply, sizeof(reply), "%d", explanation->reply);
+    printf("status %s, reply %s, mx %.*s, stage %.*s\ntext   %.*s\n\n", status, reply,
+           STR_ARG(explanation->mx.data ? explanation->mx : STR("-")),
+           STR_ARG(explanation->stage.data ? explanation->stage : STR("-")),
+           (int)explanation->text_len, explanation->text);
+}
+
+/* Every rule up to the one that decides; the last row is the decision, by a code if need be. */
+static void explain(struct classifier *classifier, const struct bounce_facts *facts,
+                    enum output_format format)
+{
+    struct explanation explanation;
+    struct output output;
+    output_begin(&output, format, stdout, trial_columns,
+                 sizeof(trial_columns) / sizeof(trial_columns[0]));
+    classify_explained(classifier, facts, show_trial, &output, &explanation);
+    if (!explanation.by_rule)
+        show_trial(&output, &(struct rule_trial){.verdict = &explanation.verdict});
+    if (format == OUTPUT_TABLE)
+        show_subject(&explanation);
+    output_end(&output);
 }
 
 /* --- lines --- */
@@ -256,12 +318,16 @@ static int run(const struct options *options, const struct rule_set *rules)
         fputs("rimbalzo: a JSON object per line, as {\"text\": \"550 5.1.1 unknown\"}; `rimbalzo "
               "classify --help` tells of the flags\n",
               stderr);
-    output_begin(&output, format, stdout, columns, sizeof(columns) / sizeof(columns[0]));
-    if (options->given)
-        show(classifier, &options->facts, &output);
-    else
-        code = classify_lines(classifier, &output);
-    output_end(&output);
+    if (options->explain) {
+        explain(classifier, &options->facts, format);
+    } else {
+        output_begin(&output, format, stdout, columns, sizeof(columns) / sizeof(columns[0]));
+        if (options->given)
+            show(classifier, &options->facts, &output);
+        else
+            code = classify_lines(classifier, &output);
+        output_end(&output);
+    }
     classifier_free(classifier);
     return cli_finish(code);
 }
@@ -273,6 +339,7 @@ int cmd_classify(int argc, char **argv)
         {"reply", KEY_REPLY, "CODE", 0, "SMTP reply code, when the text does not have it", 0},
         {"mx", KEY_MX, "HOST", 0, "name of the remote server", 0},
         {"stage", KEY_STAGE, "STAGE", 0, "connect, ehlo, mail, rcpt or data", 0},
+        {"explain", KEY_EXPLAIN, NULL, 0, "show what each rule says to it, and why", 0},
         {0}};
     static const struct argp_child children[] = {
         {&settings_argp, 0, "Configuration:", 1}, {&output_argp, 0, "", 2}, {0}};

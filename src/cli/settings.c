@@ -140,6 +140,7 @@ static void convert_rule(struct arena *arena, const struct rule_text *from, stru
         .negative = convert_samples(arena, from->negative, from->negative_count),
         .negative_count = (int)from->negative_count,
         .line = from->line,
+        .text_line = from->text_line,
     };
 }
 

@@ -1,41 +1,36 @@
 /*
  * The order of the decision: rules, then the enhanced code, then the reply code. Verdicts are
- * cached: the same few replies make up most of the bounces of any day.
+ * remembered by subject, which is all that they depend on: the same few replies, but for the names
+ * and numbers in them, make up most of the bounces of any day.
  */
 #include "domain/classify.h"
 
 #include "base/hash.h"
 #include "domain/codes.h"
 #include "domain/rules.h"
+#include "domain/verdict_cache.h"
 
-#define CACHE_SETS 256 /* a power of two */
-#define CACHE_WAYS 4
-#define CACHE_KEY_MAX 448 /* octets of all facts; longer ones are not cached */
-
-struct cache_entry {
-    uint64_t hash;
-    size_t key_len; /* 0: empty */
-    struct verdict verdict;
-    char key[CACHE_KEY_MAX];
-};
-
-struct cache_set {
-    struct cache_entry entries[CACHE_WAYS];
-    unsigned next; /* to be replaced */
-};
+_Static_assert(EXPLAINED_TEXT_MAX == NORMALISED_MAX, "the same text");
+_Static_assert(offsetof(struct subject, text) == 8 * sizeof(int),
+               "a key has no octets that are not set");
 
 struct classifier {
-    const struct rule_set *rules;
     struct matcher matcher;
     struct subject subject;
-    struct cache_set cache[CACHE_SETS];
+    struct verdict_cache *cache;
+    struct classifier_stats stats;
+};
+
+const char *const rule_condition_names[CONDITION_COUNT] = {
+    [CONDITION_MX] = "mx",       [CONDITION_STAGE] = "stage", [CONDITION_STATUS] = "status",
+    [CONDITION_REPLY] = "reply", [CONDITION_TEXT] = "text",
 };
 
 struct classifier *classifier_new(const struct rule_set *rules)
 {
     struct classifier *classifier = mem_zalloc(sizeof(*classifier));
-    classifier->rules = rules;
-    matcher_init(&classifier->matcher);
+    classifier->cache = verdict_cache_new();
+    matcher_init(&classifier->matcher, rules);
     return classifier;
 }
 
@@ -44,32 +39,20 @@ void classifier_free(struct classifier *classifier)
     if (!classifier)
         return;
     matcher_deinit(&classifier->matcher);
+    verdict_cache_free(classifier->cache);
     mem_free(classifier);
 }
 
-static bool add(char key[CACHE_KEY_MAX], size_t *len, const void *data, size_t size)
+void classifier_use(struct classifier *classifier, const struct rule_set *rules)
 {
-    if (size > CACHE_KEY_MAX - *len)
-        return false;
-    if (size)
-        memcpy(key + *len, data, size);
-    *len += size;
-    return true;
+    matcher_deinit(&classifier->matcher);
+    matcher_init(&classifier->matcher, rules);
+    verdict_cache_clear(classifier->cache);
 }
 
-/* All facts as one run of octets, lengths first; 0 if they are too long to be cached. */
-static size_t cache_key(const struct bounce_facts *facts, char ret_key[CACHE_KEY_MAX])
+struct classifier_stats classifier_stats(const struct classifier *classifier)
 {
-    const struct str parts[] = {facts->status, facts->diagnostic, facts->remote_mta, facts->stage};
-    size_t len = 0;
-    if (!add(ret_key, &len, &facts->reply_code, sizeof(facts->reply_code)))
-        return 0;
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-        if (parts[i].len > CACHE_KEY_MAX ||
-            !add(ret_key, &len, &(uint16_t){(uint16_t)parts[i].len}, sizeof(uint16_t)) ||
-            !add(ret_key, &len, parts[i].data, parts[i].len))
-            return 0;
-    return len;
+    return classifier->stats;
 }
 
 /*
@@ -101,43 +84,68 @@ static struct verdict verdict_of_codes(const struct subject *subject)
     return verdict;
 }
 
-static struct verdict decide(struct classifier *classifier, const struct bounce_facts *facts)
+static struct verdict decide(struct classifier *classifier)
 {
-    subject_of_facts(facts, &classifier->subject);
-    const struct rule *rule =
-        rules_decide(&classifier->matcher, classifier->rules, &classifier->subject);
+    const struct rule *rule = rules_decide(&classifier->matcher, &classifier->subject);
     return rule ? rule->verdict : verdict_of_codes(&classifier->subject);
-}
-
-static struct cache_entry *find_entry(struct cache_set *set, uint64_t hash, const char *key,
-                                      size_t len)
-{
-    for (int i = 0; i < CACHE_WAYS; i++) {
-        struct cache_entry *entry = &set->entries[i];
-        if (entry->hash == hash && entry->key_len == len && memcmp(entry->key, key, len) == 0)
-            return entry;
-    }
-    return NULL;
 }
 
 void classify(struct classifier *classifier, const struct bounce_facts *facts,
               struct verdict *ret_verdict)
 {
-    char key[CACHE_KEY_MAX];
-    size_t len = cache_key(facts, key);
-    if (!len) {
-        *ret_verdict = decide(classifier, facts);
+    struct subject *subject = &classifier->subject;
+    matcher_subject(&classifier->matcher, facts, subject);
+    struct str key = {(const char *)subject, offsetof(struct subject, text) + (size_t)subject->text_len};
+    uint64_t hash = hash_xxh3(key.data, key.len);
+    classifier->stats.calls++;
+    if (verdict_cache_find(classifier->cache, key, hash, ret_verdict)) {
+        classifier->stats.hits++;
         return;
     }
-    uint64_t hash = hash_xxh3(key, len);
-    struct cache_set *set = &classifier->cache[hash & (CACHE_SETS - 1)];
-    struct cache_entry *entry = find_entry(set, hash, key, len);
-    if (!entry) {
-        entry = &set->entries[set->next++ % CACHE_WAYS];
-        entry->verdict = decide(classifier, facts);
-        entry->hash = hash;
-        entry->key_len = len;
-        memcpy(entry->key, key, len);
+    *ret_verdict = decide(classifier);
+    verdict_cache_put(classifier->cache, key, hash, ret_verdict);
+}
+
+void classify_afresh(struct classifier *classifier, const struct bounce_facts *facts,
+                     struct verdict *ret_verdict)
+{
+    matcher_subject(&classifier->matcher, facts, &classifier->subject);
+    *ret_verdict = decide(classifier);
+}
+
+static struct str name_of(const struct names *names, int name)
+{
+    return name == NAME_NONE ? STR_NULL : names->items[name];
+}
+
+void classify_explained(struct classifier *classifier, const struct bounce_facts *facts,
+                        void (*tell)(void *context, const struct rule_trial *trial), void *context,
+                        struct explanation *ret_explanation)
+{
+    const struct rule_set *set = classifier->matcher.rules;
+    const struct subject *subject = &classifier->subject;
+    matcher_subject(&classifier->matcher, facts, &classifier->subject);
+    *ret_explanation = (struct explanation){
+        .status = subject->status,
+        .reply = subject->reply,
+        .mx = name_of(&set->mx, subject->mx),
+        .stage = name_of(&set->stages, subject->stage),
+        .verdict = verdict_of_codes(subject),
+        .text_len = (size_t)subject->text_len,
+    };
+    memcpy(ret_explanation->text, subject->text, ret_explanation->text_len);
+    for (int i = 0; i < set->rule_count; i++) {
+        const struct rule *rule = &set->rules[i];
+        struct rule_trial trial = {
+            .verdict = &rule->verdict,
+            .line = rule->line,
+            .mismatch = rule_mismatch(&classifier->matcher, rule, subject),
+        };
+        tell(context, &trial);
+        if (trial.mismatch == 0) {
+            ret_explanation->verdict = rule->verdict;
+            ret_explanation->by_rule = true;
+            break;
+        }
     }
-    *ret_verdict = entry->verdict;
 }

@@ -1,17 +1,19 @@
 #include "domain/normalise.h"
 
-#include "base/utf8.h"
+#include "domain/encoded.h"
+#include "domain/letters.h"
+#include "domain/reduce.h"
 #include "domain/status.h"
 
-#define TYPE_MAX 40          /* octets of a diagnostic type that are looked at */
-#define INTRODUCTION_MAX 400 /* a host name, an address and the words around them */
+#define TYPE_MAX 40           /* octets of a diagnostic type that are looked at */
+#define INTRODUCTION_MAX 1024 /* octets before what the remote said */
 
 /* What every line of a multi-line reply begins with (RFC 5321 4.2.1, RFC 2034 4). */
 struct prefix {
     char code[3];
-    bool present;
+    bool coded;        /* there is a reply code */
     bool dash;         /* the first line says that more will follow */
-    struct str status; /* with the blank before it taken off; empty: none */
+    struct str status; /* empty: none */
 };
 
 static bool is_space(char c)
@@ -33,6 +35,11 @@ static struct str trim(struct str text)
     return text;
 }
 
+static struct str behind(struct str text, size_t skipped)
+{
+    return trim((struct str){text.data + skipped, text.len - skipped});
+}
+
 /* Octets of a diagnostic type at the start (RFC 3464 2.3.6): "smtp;", "X-Postfix;". */
 static size_t type_len(struct str text)
 {
@@ -46,52 +53,142 @@ static size_t type_len(struct str text)
     return 0;
 }
 
-/* Octets of Postfix's introduction "host NAME[ADDRESS] said: ". */
-static size_t introduction_len(struct str text)
+/* --- introductions --- */
+
+/* Whether `text` ends with a word, in any case, that stands before what a remote said. */
+static bool ends_with_said(struct str text)
 {
-    static const char said[] = "] said: ";
-    size_t max = text.len < INTRODUCTION_MAX ? text.len : INTRODUCTION_MAX;
-    if (text.len < 5 || memcmp(text.data, "host ", 5) != 0)
-        return 0;
-    const char *end = memmem(text.data, max, said, sizeof(said) - 1);
-    return end ? (size_t)(end - text.data) + sizeof(said) - 1 : 0;
+    static const char *const words[] = {
+        "said",      "was",   "returned", "reason",  "me",     "command",    "response",
+        "responded", "error", "data",     "message", "server", "error_code", "smtp",
+    };
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        size_t len = strlen(words[i]);
+        if (text.len < len)
+            continue;
+        const char *word = text.data + text.len - len;
+        size_t same = 0;
+        while (same < len && ascii_lower(word[same]) == words[i][same])
+            same++;
+        char before = text.len > len ? ascii_lower(word[-1]) : ' ';
+        if (same == len && !(before >= 'a' && before <= 'z'))
+            return true;
+    }
+    return false;
 }
 
-struct str reply_text(struct str diagnostic)
+/* Whether a reply may begin at `at`, judged by what is before it: "said: ", "]: ", "-> ", a quote,
+ * the end of a line. */
+static bool is_introduced(struct str text, size_t at)
+{
+    size_t end = at;
+    while (end > 0 && is_space(text.data[end - 1])) {
+        end--;
+        if (text.data[end] == '\n')
+            return true;
+    }
+    if (end == 0)
+        return false;
+    char last = text.data[end - 1];
+    if (last == '\'' || last == '"')
+        return true;
+    if (last == '>') /* "-> " */
+        return end > 1 && text.data[end - 2] == '-';
+    if (last == '<') /* of a transcript: "<<< " */
+        return end > 2 && text.data[end - 2] == '<' && text.data[end - 3] == '<';
+    if (last != ':' && last != ';')
+        return false;
+    struct str before = trim((struct str){text.data, end - 1});
+    last = before.len ? before.data[before.len - 1] : ' ';
+    return last == ']' || last == ')' || last == '>' || ends_with_said(before);
+}
+
+/* Whether a reply code or a status stands at `at`, as replies begin with. */
+static bool is_reply(struct str text, size_t at)
+{
+    struct str rest = {text.data + at, text.len - at};
+    struct status_code code;
+    size_t len = 0;
+    if (rest.data[0] != '4' && rest.data[0] != '5')
+        return false;
+    if (reply_find(rest) && rest.len > 3 && memchr(" -,", rest.data[3], 3))
+        return rest.data[1] <= '7';
+    while (len < rest.len && !is_space(rest.data[len]))
+        len++;
+    return status_parse((struct str){rest.data, len}, &code) && code.subject <= STATUS_SUBJECT_MAX;
+}
+
+/* Whether the reply at `at` is quoted within another server's own: 550-'5.7.1 …' (Cisco), "remote
+ * server returned … -> 550 …" (Exchange). */
+static bool is_quoted(struct str text, size_t at)
+{
+    return (text.len - at > 4 && memcmp(text.data + at + 3, "-'", 2) == 0) ||
+           (at > 3 && memcmp(text.data + at - 3, "-> ", 3) == 0);
+}
+
+/* Octets before what the remote said; 0 if nothing tells that these are no words of its own. */
+static size_t introduction_len(struct str text)
+{
+    size_t max = text.len < INTRODUCTION_MAX ? text.len : INTRODUCTION_MAX;
+    bool coded = text.len > 0 && is_reply(text, 0);
+    for (size_t i = 1; i < max; i++)
+        if (is_reply(text, i) && (is_quoted(text, i) || (!coded && is_introduced(text, i))))
+            return i;
+    return 0;
+}
+
+struct str reply_text(struct str diagnostic, char scratch[RAW_MAX])
 {
     struct str text = trim(diagnostic);
-    size_t skip = type_len(text);
-    if (skip)
-        text = trim((struct str){text.data + skip, text.len - skip});
-    skip = introduction_len(text);
-    if (skip)
-        text = trim((struct str){text.data + skip, text.len - skip});
-    return text;
+    if (text.len > RAW_MAX)
+        text.len = RAW_MAX;
+    if (text.len && memchr(text.data, '=', text.len))
+        text = (struct str){scratch, encoded_undo(text, scratch)};
+    text = behind(text, type_len(text));
+    return behind(text, introduction_len(text));
+}
+
+/* --- lines --- */
+
+static struct str first_status(struct str text)
+{
+    struct status_code code;
+    size_t len = 0;
+    while (len < text.len && !is_space(text.data[len]))
+        len++;
+    return status_parse((struct str){text.data, len}, &code) ? (struct str){text.data, len}
+                                                             : STR_NULL;
 }
 
 static struct prefix prefix_of(struct str text)
 {
-    struct prefix prefix = {.present = false};
-    if (!reply_find(text) || text.len < 5)
-        return prefix;
-    prefix.present = true;
-    memcpy(prefix.code, text.data, 3);
-    prefix.dash = text.data[3] == '-';
-    struct str rest = {text.data + 4, text.len - 4};
-    struct status_code code;
-    size_t len = 0;
-    while (len < rest.len && !is_space(rest.data[len]))
-        len++;
-    if (status_parse((struct str){rest.data, len}, &code))
-        prefix.status = (struct str){rest.data, len};
+    struct prefix prefix = {.coded = text.len >= 5 && reply_find(text)};
+    if (prefix.coded) {
+        memcpy(prefix.code, text.data, 3);
+        prefix.dash = text.data[3] == '-';
+        text = (struct str){text.data + 4, text.len - 4};
+    }
+    prefix.status = first_status(text);
     return prefix;
+}
+
+/* Octets of the status at `at` if it is that of the first line, else 0. */
+static size_t repeated_status(const struct prefix *prefix, struct str text, size_t at)
+{
+    size_t len = prefix->status.len;
+    bool repeated = len && text.len - at >= len &&
+                    memcmp(text.data + at, prefix->status.data, len) == 0 &&
+                    ends_word(text, at + len);
+    return repeated ? len : 0;
 }
 
 /* Octets of a repeated prefix at `at`, the start of a word; 0 if there is none. */
 static size_t repeated_at(const struct prefix *prefix, struct str text, size_t at, bool line_start)
 {
-    if (!prefix->present || text.len - at < 3 || memcmp(text.data + at, prefix->code, 3) != 0)
-        return 0;
+    if (!prefix->coded)
+        return line_start ? repeated_status(prefix, text, at) : 0;
+    if (text.len - at < 3 || memcmp(text.data + at, prefix->code, 3) != 0)
+        return line_start ? repeated_status(prefix, text, at) : 0;
     size_t end = at + 3;
     if (end == text.len)
         return line_start ? 3 : 0;
@@ -99,63 +196,45 @@ static size_t repeated_at(const struct prefix *prefix, struct str text, size_t a
         return 0;
     bool dash = text.data[end] == '-';
     end++;
-    if (prefix->status.len && text.len - end >= prefix->status.len &&
-        memcmp(text.data + end, prefix->status.data, prefix->status.len) == 0 &&
-        ends_word(text, end + prefix->status.len))
-        return end + prefix->status.len - at;
+    size_t status = repeated_status(prefix, text, end);
+    if (status)
+        return end + status - at;
     return line_start || (dash && prefix->dash) ? end - at : 0;
 }
 
-/* Writes what stands for the code point of `len` octets at `p` (0: broken); returns how many
- * octets. */
-static size_t put(const char *p, size_t len, char ret_octets[4])
-{
-    if (len == 0) {
-        memcpy(ret_octets, "\xef\xbf\xbd", 3);
-        return 3;
-    }
-    if (len == 1) {
-        ret_octets[0] = ascii_lower(*p);
-        return 1;
-    }
-    if (len == 3 && (memcmp(p, "\xe2\x80\x98", 3) == 0 || memcmp(p, "\xe2\x80\x99", 3) == 0)) {
-        ret_octets[0] = '\'';
-        return 1;
-    }
-    memcpy(ret_octets, p, len);
-    return len;
-}
-
-size_t reply_normalise(struct str text, char ret_text[NORMALISED_MAX])
+/* The lines joined and the letters folded. */
+static size_t join(struct str text, char ret_text[NORMALISED_MAX])
 {
     struct prefix prefix = prefix_of(text);
     size_t used = 0;
     bool space = false, line_start = false;
     for (size_t i = 0; i < text.len;) {
-        size_t len = utf8_len(text, i);
-        bool no_break = len == 2 && memcmp(text.data + i, "\xc2\xa0", 2) == 0;
-        if (is_space(text.data[i]) || no_break) {
-            line_start = line_start || text.data[i] == '\n' || text.data[i] == '\r';
-            space = true;
-            i += len;
-            continue;
-        }
         size_t repeated = space ? repeated_at(&prefix, text, i, line_start) : 0;
-        line_start = false;
         if (repeated) {
+            line_start = false;
             i += repeated;
             continue;
         }
-        char octets[4];
-        size_t count = put(text.data + i, len, octets);
-        if (used + count + 1 > NORMALISED_MAX)
+        struct letter letter = letter_fold(text, i);
+        i += letter.used;
+        if (letter.len == 1 && is_space(letter.octets[0])) {
+            line_start = line_start || letter.octets[0] == '\n' || letter.octets[0] == '\r';
+            space = true;
+            continue;
+        }
+        if (used + letter.len + 1 > NORMALISED_MAX)
             break;
-        if (space && used)
+        if (letter.len && space && used)
             ret_text[used++] = ' ';
-        space = false;
-        memcpy(ret_text + used, octets, count);
-        used += count;
-        i += len ? len : 1;
+        space = space && !letter.len;
+        line_start = line_start && !letter.len;
+        memcpy(ret_text + used, letter.octets, letter.len);
+        used += letter.len;
     }
     return used;
+}
+
+size_t reply_normalise(struct str text, char ret_text[NORMALISED_MAX])
+{
+    return text_reduce(ret_text, join(text, ret_text));
 }

@@ -1,4 +1,5 @@
-/* Loading rules: compiling their conditions, then trying every sample against all of them. */
+/* Loading rules: compiling their conditions, then proving what can be proven: no pattern takes long,
+ * no rule is shadowed by another, every sample is decided as it says. */
 #include "domain/rules.h"
 
 #include <ctype.h>
@@ -10,6 +11,8 @@ struct loader {
     const char *file;
     const struct rule_source *source; /* the rule being compiled */
     struct rule_set *set;
+    struct pattern *patterns; /* of the rules' texts */
+    struct arena scratch;     /* theirs */
     struct err *err;
 };
 
@@ -181,27 +184,75 @@ static enum rcode compile_codes(struct loader *loader, struct rule *rule)
     return OK;
 }
 
-static enum rcode compile_text(struct loader *loader, struct rule *rule)
+/* --- text --- */
+
+/* The lines of a text are alternatives: of the same length, so that places stay what they are. */
+static struct str joined_lines(struct arena *arena, struct str text)
+{
+    while (text.len && text.data[text.len - 1] == '\n')
+        text.len--;
+    char *joined = arena_alloc(arena, text.len);
+    for (size_t i = 0; i < text.len; i++)
+        joined[i] = text.data[i] == '\n' ? '|' : text.data[i];
+    return (struct str){joined, text.len};
+}
+
+static enum rcode fail_text(const struct loader *loader, size_t at, const char *reason)
 {
     const struct rule_source *source = loader->source;
+    int line = source->text_line;
+    size_t start = 0;
+    for (size_t i = 0; i < at; i++) {
+        if (source->text.data[i] != '\n')
+            continue;
+        line++;
+        start = i + 1;
+    }
+    char detail[320];
+    snprintf(detail, sizeof(detail), "%s (character %zu)", reason, at - start + 1);
+    return fail_at(loader, line, "text", str_of(detail));
+}
+
+static enum rcode check_pattern(struct loader *loader, struct str text, struct pattern *pattern)
+{
+    struct err err;
+    size_t at;
+    if (pattern_analyse(&loader->scratch, text, pattern, &at, &err) != OK)
+        return fail_text(loader, at, err.text);
+    if (pattern->steps > PATTERN_STEPS_MAX)
+        return fail_at(loader, loader->source->text_line,
+                       "text could backtrack for too long: give its quantifiers smaller limits, "
+                       "as in .{0,60}, and let none follow upon or stand within another",
+                       STR_NULL);
+    return OK;
+}
+
+static enum rcode compile_text(struct loader *loader, struct rule *rule, struct pattern *pattern)
+{
     int error;
     size_t at;
-    if (!source->text.len)
+    *pattern = (struct pattern){0};
+    if (!loader->source->text.len)
         return OK;
-    rule->text = pcre2_compile((PCRE2_SPTR)source->text.data, source->text.len,
+    struct str text = joined_lines(&loader->scratch, loader->source->text);
+    enum rcode rc = check_pattern(loader, text, pattern);
+    if (rc != OK)
+        return rc;
+    rule->text = pcre2_compile((PCRE2_SPTR)text.data, text.len,
                                PCRE2_UTF | PCRE2_UCP | PCRE2_CASELESS | PCRE2_NO_AUTO_CAPTURE |
                                    PCRE2_NEVER_BACKSLASH_C,
                                &error, &at, NULL);
     if (!rule->text) {
-        char reason[160], text[224];
+        char reason[160];
         pcre2_get_error_message(error, (PCRE2_UCHAR *)reason, sizeof(reason));
-        snprintf(text, sizeof(text), "%s at offset %zu", reason, at);
-        return fail(loader, "text is no regular expression", str_of(text));
+        return fail_text(loader, at, reason);
     }
     /* Without JIT the same matches are found, only later. */
     (void)pcre2_jit_compile(rule->text, PCRE2_JIT_COMPLETE);
     return OK;
 }
+
+/* --- a rule --- */
 
 static bool is_id(struct str id)
 {
@@ -276,12 +327,23 @@ static enum rcode compile_rule(struct loader *loader)
     if (rc == OK)
         rc = compile_codes(loader, rule);
     if (rc == OK)
-        rc = compile_text(loader, rule);
+        rc = compile_text(loader, rule, &loader->patterns[rule - loader->set->rules]);
     if (rc == OK && source->positive_count < 1)
         rc = fail(loader, "needs at least one positive sample", STR_NULL);
     if (rc == OK && source->negative_count < 1)
         rc = fail(loader, "needs at least one negative sample", STR_NULL);
     return rc;
+}
+
+static enum rcode check_shadow(struct loader *loader, int index)
+{
+    const struct rule *shadow = rules_shadow(loader->set, loader->patterns, index);
+    if (!shadow)
+        return OK;
+    char where[RULE_ID_MAX + 32];
+    snprintf(where, sizeof(where), "%.*s, line %d", STR_ARG(shadow->verdict.rule), shadow->line);
+    return fail(loader, "can never decide, because an earlier rule matches all that it matches",
+                str_of(where));
 }
 
 static enum rcode check_samples(struct loader *loader, struct matcher *matcher,
@@ -290,23 +352,41 @@ static enum rcode check_samples(struct loader *loader, struct matcher *matcher,
     const struct rule_source *source = loader->source;
     for (int i = 0; i < source->positive_count; i++) {
         const struct rule_sample *sample = &source->positive[i];
-        subject_of_facts(&sample->facts, subject);
-        const struct rule *found = rules_decide(matcher, loader->set, subject);
-        if (!found)
+        matcher_subject(matcher, &sample->facts, subject);
+        if (rule_mismatch(matcher, rule, subject))
             return fail_at(loader, sample->line, "a positive sample does not match",
                            sample->facts.diagnostic);
+        const struct rule *found = rules_decide(matcher, subject);
         if (found != rule)
             return fail_at(loader, sample->line, "a positive sample is decided by an earlier rule",
-                           found->verdict.rule);
+                           found ? found->verdict.rule : STR("none"));
     }
     for (int i = 0; i < source->negative_count; i++) {
         const struct rule_sample *sample = &source->negative[i];
-        subject_of_facts(&sample->facts, subject);
-        if (rule_matches(matcher, rule, subject))
+        matcher_subject(matcher, &sample->facts, subject);
+        if (!rule_mismatch(matcher, rule, subject))
             return fail_at(loader, sample->line, "a negative sample matches",
                            sample->facts.diagnostic);
     }
     return OK;
+}
+
+static enum rcode check_rules(struct loader *loader, const struct rule_source *sources)
+{
+    struct rule_set *set = loader->set;
+    struct matcher matcher;
+    enum rcode rc = OK;
+    rules_index(set, loader->patterns);
+    matcher_init(&matcher, set);
+    struct subject *subject = arena_alloc(&loader->scratch, sizeof(*subject));
+    for (int i = 0; rc == OK && i < set->rule_count; i++) {
+        loader->source = &sources[i];
+        rc = check_shadow(loader, i);
+        if (rc == OK)
+            rc = check_samples(loader, &matcher, &set->rules[i], subject);
+    }
+    matcher_deinit(&matcher);
+    return rc;
 }
 
 enum rcode rule_set_new(const char *file, const struct rule_source *sources, int source_count,
@@ -314,21 +394,19 @@ enum rcode rule_set_new(const char *file, const struct rule_source *sources, int
 {
     struct rule_set *set = mem_zalloc(sizeof(*set));
     struct loader loader = {.file = file, .set = set, .err = err};
-    struct matcher matcher;
     enum rcode rc = OK;
     arena_init(&set->arena);
-    matcher_init(&matcher);
-    struct subject *subject = arena_alloc(&set->arena, sizeof(*subject));
+    arena_init(&loader.scratch);
     set->rules = arena_alloc(&set->arena, (size_t)source_count * sizeof(*set->rules));
+    loader.patterns =
+        arena_alloc(&loader.scratch, (size_t)source_count * sizeof(*loader.patterns));
     for (int i = 0; rc == OK && i < source_count; i++) {
         loader.source = &sources[i];
         rc = compile_rule(&loader);
     }
-    for (int i = 0; rc == OK && i < source_count; i++) {
-        loader.source = &sources[i];
-        rc = check_samples(&loader, &matcher, &set->rules[i], subject);
-    }
-    matcher_deinit(&matcher);
+    if (rc == OK)
+        rc = check_rules(&loader, sources);
+    arena_deinit(&loader.scratch);
     if (rc == OK)
         *ret_rules = set;
     else

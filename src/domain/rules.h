@@ -4,7 +4,10 @@
 #include <pcre2.h>
 
 #include "domain/classify.h"
+#include "domain/literals.h"
+#include "domain/names.h"
 #include "domain/normalise.h"
+#include "domain/pattern.h"
 
 #define NO_STATUS (-1)
 
@@ -36,35 +39,52 @@ struct rule_set {
     struct arena arena; /* strings and arrays of the rules */
     struct rule *rules;
     int rule_count;
+    struct names mx, stages;  /* of all rules */
+    struct literals literals; /* owned by the rules that need one of them */
+    uint64_t *always;         /* bits of the rules that any text may match */
+    size_t word_count;        /* of such bits */
 };
 
 #define HOST_MAX 255
-#define STAGE_MAX 15
 
-/* The facts in the form that rules and tables are matched against. */
+/* All that a decision can depend on: facts of the same subject have the same verdict. */
 struct subject {
     struct status_code status; /* cls 0: none */
     int reply;                 /* 0: none */
     int bare_reply; /* reply code of a text that has no enhanced code: all the remote said; 0: none
                      */
-    size_t mx_len, stage_len, text_len;
-    char mx[HOST_MAX];     /* lower case, without a final dot; empty: unknown */
-    char stage[STAGE_MAX]; /* lower case, first word */
-    char text[NORMALISED_MAX];
+    int mx;         /* which of the rules' names the remote MTA's ends in, or NAME_NONE */
+    int stage;      /* which of the rules' stages, or NAME_NONE */
+    int text_len;
+    char text[NORMALISED_MAX]; /* last, so that what is before and its used part are one key */
 };
-
-void subject_of_facts(const struct bounce_facts *facts, struct subject *ret_subject);
 
 /* What one thread needs to match. */
 struct matcher {
+    const struct rule_set *rules;
+    uint64_t *candidates; /* bits of the rules that are worth trying */
     pcre2_match_data *data;
     pcre2_match_context *context;
+    char scratch[RAW_MAX];
 };
-void matcher_init(struct matcher *matcher);
+void matcher_init(struct matcher *matcher, const struct rule_set *rules);
 void matcher_deinit(struct matcher *matcher);
 
-bool rule_matches(struct matcher *matcher, const struct rule *rule, const struct subject *subject);
+void matcher_subject(struct matcher *matcher, const struct bounce_facts *facts,
+                     struct subject *ret_subject);
+
+/* The conditions that do not hold, as bits of enum rule_condition. */
+unsigned rule_mismatch(struct matcher *matcher, const struct rule *rule,
+                       const struct subject *subject);
 
 /* The first rule that matches, or NULL. */
-const struct rule *rules_decide(struct matcher *matcher, const struct rule_set *rules,
-                                const struct subject *subject);
+const struct rule *rules_decide(struct matcher *matcher, const struct subject *subject);
+
+/* After all rules are compiled: what rules_decide needs of the set. `patterns` are those of the
+ * rules' texts, of no alternatives where there is none. */
+void rules_index(struct rule_set *set, const struct pattern *patterns);
+
+/* An earlier rule that matches whatever the rule `index` matches, as far as can be told without
+ * trying: each of its conditions is missing or covers the later one's. NULL if there is none. */
+const struct rule *rules_shadow(const struct rule_set *set, const struct pattern *patterns,
+                                int index);

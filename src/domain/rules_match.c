@@ -1,16 +1,8 @@
 /* Matching one set of facts against compiled rules. */
 #include "domain/rules.h"
 
-/* Steps of backtracking one text may cost: a bad pattern loses its match, not the worker's time. */
-#define MATCH_LIMIT 100000
-
-static size_t lower_into(char *ret_text, size_t max, struct str text)
-{
-    size_t len = text.len < max ? text.len : max;
-    for (size_t i = 0; i < len; i++)
-        ret_text[i] = ascii_lower(text.data[i]);
-    return len;
-}
+/* Never met: patterns that could are refused when they load (domain/pattern.h). */
+#define MATCH_LIMIT (2 * PATTERN_STEPS_MAX)
 
 /* The word a stage begins with: "RCPT TO" is rcpt. */
 static struct str first_word(struct str text)
@@ -33,11 +25,12 @@ static bool is_vague(const struct status_code *code)
            (code->subject == 4 && code->detail == 7);
 }
 
-void subject_of_facts(const struct bounce_facts *facts, struct subject *ret_subject)
+void matcher_subject(struct matcher *matcher, const struct bounce_facts *facts,
+                     struct subject *ret_subject)
 {
     struct subject *subject = ret_subject;
     struct status_code found;
-    struct str text = reply_text(facts->diagnostic);
+    struct str text = reply_text(facts->diagnostic, matcher->scratch);
     struct str mx = facts->remote_mta;
     subject->status = (struct status_code){0};
     if (facts->status.data)
@@ -50,11 +43,9 @@ void subject_of_facts(const struct bounce_facts *facts, struct subject *ret_subj
     subject->reply = facts->reply_code ? facts->reply_code : reply;
     if (!subject->reply)
         subject->reply = 100 * subject->status.cls; /* the class alone: "4xx" matches it */
-    while (mx.len && mx.data[mx.len - 1] == '.')
-        mx.len--;
-    subject->mx_len = mx.len <= HOST_MAX ? lower_into(subject->mx, HOST_MAX, mx) : 0;
-    subject->stage_len = lower_into(subject->stage, STAGE_MAX, first_word(facts->stage));
-    subject->text_len = reply_normalise(text, subject->text);
+    subject->mx = mx.len <= HOST_MAX ? names_find_suffix(&matcher->rules->mx, mx) : NAME_NONE;
+    subject->stage = names_find(&matcher->rules->stages, first_word(facts->stage));
+    subject->text_len = (int)reply_normalise(text, subject->text);
 }
 
 static void *allocate(size_t size, void *unused)
@@ -70,9 +61,11 @@ static void release(void *memory, void *unused)
 }
 
 /* Never fails: mem_alloc does not return NULL. */
-void matcher_init(struct matcher *matcher)
+void matcher_init(struct matcher *matcher, const struct rule_set *rules)
 {
     pcre2_general_context *general = pcre2_general_context_create(allocate, release, NULL);
+    matcher->rules = rules;
+    matcher->candidates = mem_alloc(rules->word_count * sizeof(*matcher->candidates));
     matcher->data = pcre2_match_data_create(1, general);
     matcher->context = pcre2_match_context_create(general);
     pcre2_set_match_limit(matcher->context, MATCH_LIMIT);
@@ -81,28 +74,23 @@ void matcher_init(struct matcher *matcher)
 
 void matcher_deinit(struct matcher *matcher)
 {
+    mem_free(matcher->candidates);
     pcre2_match_data_free(matcher->data);
     pcre2_match_context_free(matcher->context);
 }
 
-static bool mx_matches(const struct rule *rule, const struct subject *subject)
+static bool mx_matches(const struct rule_set *set, const struct rule *rule, int mx)
 {
-    for (int i = 0; i < rule->mx_count; i++) {
-        struct str suffix = rule->mx[i];
-        if (suffix.len > subject->mx_len)
-            continue;
-        size_t at = subject->mx_len - suffix.len;
-        if (memcmp(subject->mx + at, suffix.data, suffix.len) == 0 &&
-            (at == 0 || subject->mx[at - 1] == '.'))
+    for (int i = 0; mx != NAME_NONE && i < rule->mx_count; i++)
+        if (names_ends_in(set->mx.items[mx], rule->mx[i]))
             return true;
-    }
     return rule->mx_count == 0;
 }
 
-static bool stage_matches(const struct rule *rule, const struct subject *subject)
+static bool stage_matches(const struct rule_set *set, const struct rule *rule, int stage)
 {
-    for (int i = 0; i < rule->stage_count; i++)
-        if (str_equal(rule->stages[i], (struct str){subject->stage, subject->stage_len}))
+    for (int i = 0; stage != NAME_NONE && i < rule->stage_count; i++)
+        if (str_equal(rule->stages[i], set->stages.items[stage]))
             return true;
     return rule->stage_count == 0;
 }
@@ -111,11 +99,12 @@ static bool status_matches(const struct rule *rule, const struct status_code *co
 {
     for (int i = 0; i < rule->status_count; i++) {
         const struct status_range *range = &rule->statuses[i];
-        if (range->cls == NO_STATUS && !code->cls)
-            return true;
-        if (code->cls && (range->cls == 0 || range->cls == code->cls) &&
-            code->subject >= range->subject_min && code->subject <= range->subject_max &&
-            code->detail >= range->detail_min && code->detail <= range->detail_max)
+        if (range->cls == NO_STATUS ? code->cls == 0
+                                    : code->cls != 0 && (!range->cls || range->cls == code->cls) &&
+                                          code->subject >= range->subject_min &&
+                                          code->subject <= range->subject_max &&
+                                          code->detail >= range->detail_min &&
+                                          code->detail <= range->detail_max)
             return true;
     }
     return rule->status_count == 0;
@@ -136,26 +125,42 @@ static bool text_matches(struct matcher *matcher, const struct rule *rule,
         return true;
     uint32_t options = PCRE2_NO_UTF_CHECK;
     PCRE2_SPTR text = (PCRE2_SPTR)subject->text;
-    int rc = pcre2_match(rule->text, text, subject->text_len, 0, options, matcher->data,
+    int rc = pcre2_match(rule->text, text, (size_t)subject->text_len, 0, options, matcher->data,
                          matcher->context);
     if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
-        rc = pcre2_match(rule->text, text, subject->text_len, 0, options | PCRE2_NO_JIT,
+        rc = pcre2_match(rule->text, text, (size_t)subject->text_len, 0, options | PCRE2_NO_JIT,
                          matcher->data, matcher->context);
     return rc >= 0;
 }
 
-bool rule_matches(struct matcher *matcher, const struct rule *rule, const struct subject *subject)
+/* The conditions that cost nothing to try. */
+static unsigned facts_mismatch(const struct rule_set *set, const struct rule *rule,
+                               const struct subject *subject)
 {
-    return reply_matches(rule, subject->reply) && status_matches(rule, &subject->status) &&
-           stage_matches(rule, subject) && mx_matches(rule, subject) &&
-           text_matches(matcher, rule, subject);
+    return (unsigned)!mx_matches(set, rule, subject->mx) << CONDITION_MX |
+           (unsigned)!stage_matches(set, rule, subject->stage) << CONDITION_STAGE |
+           (unsigned)!status_matches(rule, &subject->status) << CONDITION_STATUS |
+           (unsigned)!reply_matches(rule, subject->reply) << CONDITION_REPLY;
 }
 
-const struct rule *rules_decide(struct matcher *matcher, const struct rule_set *rules,
-                                const struct subject *subject)
+unsigned rule_mismatch(struct matcher *matcher, const struct rule *rule,
+                       const struct subject *subject)
 {
-    for (int i = 0; i < rules->rule_count; i++)
-        if (rule_matches(matcher, &rules->rules[i], subject))
-            return &rules->rules[i];
+    return facts_mismatch(matcher->rules, rule, subject) |
+           (unsigned)!text_matches(matcher, rule, subject) << CONDITION_TEXT;
+}
+
+const struct rule *rules_decide(struct matcher *matcher, const struct subject *subject)
+{
+    const struct rule_set *set = matcher->rules;
+    memcpy(matcher->candidates, set->always, set->word_count * sizeof(*set->always));
+    literals_find(&set->literals, (struct str){subject->text, (size_t)subject->text_len},
+                  matcher->candidates);
+    for (size_t word = 0; word < set->word_count; word++)
+        for (uint64_t bits = matcher->candidates[word]; bits; bits &= bits - 1) {
+            const struct rule *rule = &set->rules[64 * word + (size_t)__builtin_ctzll(bits)];
+            if (!facts_mismatch(set, rule, subject) && text_matches(matcher, rule, subject))
+                return rule;
+        }
     return NULL;
 }

@@ -1,9 +1,5 @@
 #include "domain/status.h"
 
-/* The subjects that are registered (RFC 3463 3, RFC 5248): a version number such as 4.94.2 is no
- * status. */
-#define SUBJECT_REGISTERED_MAX 7
-
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -71,7 +67,7 @@ bool status_find(struct str text, struct status_code *ret_code)
         if (text.data[i + 1] != '.' ||
             (i > 0 && (is_word(text.data[i - 1]) || text.data[i - 1] == '.')))
             continue;
-        if (!status_at(text, &end, &code) || code.subject > SUBJECT_REGISTERED_MAX)
+        if (!status_at(text, &end, &code) || code.subject > STATUS_SUBJECT_MAX)
             continue;
         /* "5.1.1." ends a sentence, "5.1.1.7" is an address. */
         bool dot = end < text.len && text.data[end] == '.';

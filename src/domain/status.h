@@ -8,6 +8,10 @@ struct status_code {
     int detail;  /* 0..999 */
 };
 
+/* The subjects that are registered (RFC 3463 3, RFC 5248): a version number such as 4.94.2 is no
+ * status. */
+#define STATUS_SUBJECT_MAX 7
+
 /* The whole of `text`, blanks around it allowed; false if it is not a status code. */
 bool status_parse(struct str text, struct status_code *ret_code);
 

@@ -109,7 +109,10 @@ static void rule_lines(yaml_document_t *document, const yaml_node_t *map, struct
          pair < map->data.mapping.pairs.top; pair++) {
         struct str key = yaml_text_scalar(yaml_document_get_node(document, pair->key));
         const yaml_node_t *value = yaml_document_get_node(document, pair->value);
-        if (str_equal(key, STR("positive")))
+        if (str_equal(key, STR("text")))
+            rule->text_line =
+                yaml_text_line(value) + (value->data.scalar.style == YAML_LITERAL_SCALAR_STYLE);
+        else if (str_equal(key, STR("positive")))
             sample_lines(document, value, rule->positive, rule->positive_count);
         else if (str_equal(key, STR("negative")))
             sample_lines(document, value, rule->negative, rule->negative_count);

@@ -24,6 +24,7 @@ struct rule_text {
     struct rule_text_sample *negative;
     uint32_t negative_count;
     int line;
+    int text_line; /* of the first line of `text` */
 };
 
 struct rules_text {

@@ -1,8 +1,7 @@
-/* The order of the decision, the tables of codes, the normalised text (semantics §3). */
+/* The order of the decision and the tables of codes (semantics §3). */
 #include "world.h"
 
 #include "domain/classify.h"
-#include "domain/normalise.h"
 
 static struct classifier *empty_classifier(struct rule_set **ret_rules)
 {
@@ -152,46 +151,6 @@ static void an_expiry_takes_the_class_of_the_last_attempt(void **unused)
     ASSERT_VERDICTS(cases);
 }
 
-static void assert_normalised(const char *text, const char *expected)
-{
-    char normalised[NORMALISED_MAX];
-    size_t len = reply_normalise(reply_text(str_of(text)), normalised);
-    assert_str((struct str){normalised, len}, expected);
-}
-
-static void replies_are_joined_and_folded(void **unused)
-{
-    (void)unused;
-    assert_normalised("550-5.2.1 The account\r\n550-5.2.1 is Disabled.\r\n550 5.2.1  See x",
-                      "550-5.2.1 the account is disabled. see x");
-    assert_normalised("550-5.2.1 mail at a rate that 550-5.2.1 prevents more 550 5.2.1 x",
-                      "550-5.2.1 mail at a rate that prevents more x");
-    assert_normalised("450-one\n450-two\n450 three", "450-one two three");
-    assert_normalised("450 one 450 two", "450 one 450 two");
-    assert_normalised("450 one\n451 two", "450 one 451 two");
-    assert_normalised("550 5.1.1 a\n550 5.1.1", "550 5.1.1 a");
-    assert_normalised("550 a\n550", "550 a");
-    assert_normalised("SMTP;  550\t A  B \x01 C ", "550 a b c");
-    assert_normalised("X-Postfix; host a.b[192.0.2.1] said: 554 5.6.0 Spam", "554 5.6.0 spam");
-    assert_normalised("n\xe2\x80\x99"
-                      "existe\xc2\xa0pas \xc3\x89",
-                      "n'existe pas \xc3\x89");
-    assert_normalised("d\xe9sactiv\xe9", "d\xef\xbf\xbdsactiv\xef\xbf\xbd");
-    assert_normalised("\xf0\x9f\xff", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
-    assert_normalised("", "");
-}
-
-static void long_texts_are_cut_between_code_points(void **unused)
-{
-    (void)unused;
-    static char text[3 * NORMALISED_MAX], normalised[NORMALISED_MAX];
-    for (size_t i = 0; i + 2 <= sizeof(text); i += 2)
-        memcpy(text + i, "\xc3\xa9", 2);
-    size_t len = reply_normalise((struct str){text + 1, sizeof(text) - 1}, normalised);
-    assert_in_range(len, NORMALISED_MAX - 4, NORMALISED_MAX);
-    assert_int_equal(normalised[len - 1] & 0xc0, 0x80);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,8 +159,6 @@ int main(void)
         cmocka_unit_test(reply_codes_decide_without_an_enhanced_code),
         cmocka_unit_test(codes_within_the_text_serve_where_the_status_is_missing_or_vague),
         cmocka_unit_test(an_expiry_takes_the_class_of_the_last_attempt),
-        cmocka_unit_test(replies_are_joined_and_folded),
-        cmocka_unit_test(long_texts_are_cut_between_code_points),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
