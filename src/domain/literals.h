@@ -17,8 +17,8 @@ struct literal_output;
 struct literals {
     unsigned char classes[256]; /* of octets; 0: in no literal */
     uint32_t class_count;
-    uint32_t *next;               /* by state and class */
-    uint32_t *outputs;            /* by state: index of the first one; 0: none */
+    uint32_t *next;               /* by state and class; states are multiples of class_count */
+    uint32_t *outputs;            /* by state number: index of the first one; 0: none */
     struct literal_output *lists; /* from 1 */
 };
 

@@ -126,14 +126,26 @@ static bool is_quoted(struct str text, size_t at)
            (at > 3 && memcmp(text.data + at - 3, "-> ", 3) == 0);
 }
 
+/* Whether any reply is quoted at all: most texts are done with here. */
+static bool has_quotes(struct str text)
+{
+    return memmem(text.data, text.len, "-'", 2) || memmem(text.data, text.len, "-> ", 3);
+}
+
 /* Octets before what the remote said; 0 if nothing tells that these are no words of its own. */
 static size_t introduction_len(struct str text)
 {
-    size_t max = text.len < INTRODUCTION_MAX ? text.len : INTRODUCTION_MAX;
     bool coded = text.len > 0 && is_reply(text, 0);
-    for (size_t i = 1; i < max; i++)
+    if (text.len > INTRODUCTION_MAX)
+        text.len = INTRODUCTION_MAX;
+    if (coded && !has_quotes(text))
+        return 0;
+    for (size_t i = 1; i + 3 < text.len; i++) {
+        if (text.data[i] != '4' && text.data[i] != '5')
+            continue;
         if (is_reply(text, i) && (is_quoted(text, i) || (!coded && is_introduced(text, i))))
             return i;
+    }
     return 0;
 }
 
@@ -202,36 +214,71 @@ static size_t repeated_at(const struct prefix *prefix, struct str text, size_t a
     return line_start || (dash && prefix->dash) ? end - at : 0;
 }
 
+/* A text as it is joined. */
+struct joined {
+    char *text; /* of NORMALISED_MAX octets */
+    size_t len;
+    bool space, line_start; /* since the last character: white space, a line feed */
+    bool full;
+};
+
+static void append(struct joined *joined, const char *octets, size_t len)
+{
+    if (joined->len + 1 + len > NORMALISED_MAX) {
+        joined->full = true;
+        return;
+    }
+    if (joined->space && joined->len)
+        joined->text[joined->len++] = ' ';
+    joined->space = joined->line_start = false;
+    memcpy(joined->text + joined->len, octets, len);
+    joined->len += len;
+}
+
+/* The characters that need no more than their lower case, from `at` on; returns how many. */
+static size_t append_plain(struct joined *joined, struct str text, size_t at)
+{
+    size_t len = 0, max = joined->len + 1 < NORMALISED_MAX ? NORMALISED_MAX - 1 - joined->len : 0;
+    while (at + len < text.len && len < max && text.data[at + len] > 0x20 &&
+           text.data[at + len] < 0x7f)
+        len++;
+    size_t start = joined->len + (joined->space && joined->len);
+    if (len == 0)
+        return 0;
+    append(joined, text.data + at, len);
+    for (size_t i = start; i < joined->len; i++)
+        joined->text[i] = ascii_lower(joined->text[i]);
+    return len;
+}
+
 /* The lines joined and the letters folded. */
 static size_t join(struct str text, char ret_text[NORMALISED_MAX])
 {
     struct prefix prefix = prefix_of(text);
-    size_t used = 0;
-    bool space = false, line_start = false;
-    for (size_t i = 0; i < text.len;) {
-        size_t repeated = space ? repeated_at(&prefix, text, i, line_start) : 0;
-        if (repeated) {
-            line_start = false;
-            i += repeated;
+    struct joined joined = {.text = ret_text};
+    for (size_t i = 0; i < text.len && !joined.full;) {
+        size_t skipped =
+            joined.space ? repeated_at(&prefix, text, i, joined.line_start) : 0;
+        if (skipped) {
+            joined.line_start = false;
+            i += skipped;
+            continue;
+        }
+        size_t plain = append_plain(&joined, text, i);
+        if (plain) {
+            i += plain;
             continue;
         }
         struct letter letter = letter_fold(text, i);
         i += letter.used;
         if (letter.len == 1 && is_space(letter.octets[0])) {
-            line_start = line_start || letter.octets[0] == '\n' || letter.octets[0] == '\r';
-            space = true;
-            continue;
+            joined.space = true;
+            joined.line_start |= letter.octets[0] == '\n' || letter.octets[0] == '\r';
+        } else if (letter.len) {
+            append(&joined, letter.octets, letter.len);
         }
-        if (used + letter.len + 1 > NORMALISED_MAX)
-            break;
-        if (letter.len && space && used)
-            ret_text[used++] = ' ';
-        space = space && !letter.len;
-        line_start = line_start && !letter.len;
-        memcpy(ret_text + used, letter.octets, letter.len);
-        used += letter.len;
     }
-    return used;
+    return joined.len;
 }
 
 size_t reply_normalise(struct str text, char ret_text[NORMALISED_MAX])

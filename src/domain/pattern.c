@@ -16,6 +16,7 @@ struct part {
     double paths; /* in how many ways it can match anything at all */
     double ways;  /* in how many of them at one place, one after the other */
     double steps; /* what it costs to try them all */
+    double entry; /* and where it cannot begin with what stands there */
     int len_min;  /* octets */
     bool assertion;
     bool of_class;           /* characters of `first` and nothing else, once or more often */
@@ -26,7 +27,7 @@ struct part {
 
 /* Parts one behind the other. */
 struct sequence {
-    double paths, ways, steps;
+    double paths, ways, steps, entry;
     int len_min;
     struct char_set first;
     double open; /* ways that the last part leaves open, if what follows does not close them */
@@ -39,7 +40,7 @@ struct sequence {
 /* Alternatives, the last of which is being read. At one place only those are tried further than
  * their first character that can begin with what stands there. */
 struct group {
-    double paths;
+    double paths, entry;
     double ways[CHARS_COUNT], steps[CHARS_COUNT]; /* by what stands there */
     int len_min;
     int count; /* alternatives that are complete */
@@ -55,8 +56,9 @@ struct parser {
     size_t at;
     struct group groups[DEPTH_MAX];
     int depth; /* of groups that are open, besides the whole */
-    size_t starts[ALTERNATIVES_MAX];
-    int start_count;
+    struct pattern *patterns; /* that are complete */
+    int count;
+    size_t start; /* of the next one */
     const char *fault;
 };
 
@@ -94,6 +96,7 @@ static void begin_sequence(struct parser *parser)
 static void append(struct parser *parser, const struct part *part)
 {
     struct sequence *last = &top(parser)->last;
+    last->steps += last->ways * part->entry;
     /* What repeats a class ends in one way only where a character outside of it must follow. */
     if (last->open > 1 && part->len_min > 0 && !chars_overlap(&part->first, &last->open_set))
         last->ways /= last->open;
@@ -101,8 +104,10 @@ static void append(struct parser *parser, const struct part *part)
         last->open = part->of_class ? part->ways : 1;
         last->open_set = part->first;
     }
-    if (last->len_min == 0)
+    if (last->len_min == 0) {
         chars_add(&last->first, &part->first);
+        last->entry += part->entry;
+    }
     last->steps += last->ways * part->steps;
     last->paths *= part->paths;
     last->ways *= part->ways;
@@ -126,10 +131,11 @@ static void end_alternative(struct parser *parser)
     const struct string_set *need = set_better(&last->need, &last->run);
     bool first = group->count++ == 0;
     group->paths += last->paths;
+    group->entry += 1 + last->entry;
     for (int c = 0; c < CHARS_COUNT; c++) {
         bool possible = last->len_min == 0 || last->first.has[c];
         group->ways[c] += possible ? last->ways : 0;
-        group->steps[c] += possible ? last->steps + 1 : 1;
+        group->steps[c] += 1 + (possible ? last->steps : last->entry);
     }
     chars_add(&group->first, &last->first);
     group->len_min = first || last->len_min < group->len_min ? last->len_min : group->len_min;
@@ -154,6 +160,7 @@ static struct part close_group(struct parser *parser)
         .paths = group->paths,
         .ways = greatest(group->ways),
         .steps = greatest(group->steps) + 1,
+        .entry = group->entry + 1,
         .len_min = group->len_min,
         .first = group->first,
         .exact = group->exact,
@@ -165,6 +172,7 @@ static struct part close_group(struct parser *parser)
     if (group->lookaround) { /* atomic, and it takes nothing */
         part.first = (struct char_set){{false}};
         part.paths = part.ways = 1;
+        part.entry = part.steps;
         part.len_min = 0;
         part.assertion = true;
         part.exact = set_of(parser->arena, STR(""));
@@ -379,6 +387,7 @@ static void repeat(struct parser *parser, struct part *part, int min, int max)
     part->paths = paths;
     part->ways = ways;
     part->steps = steps;
+    part->entry += 2;
     part->len_min = min < NORMALISED_MAX / (part->len_min + 1) ? min * part->len_min : NORMALISED_MAX;
     if (min == 0) {
         struct string_set nothing = set_of(parser->arena, STR(""));
@@ -456,36 +465,57 @@ static bool take_part(struct parser *parser, char c, struct part *ret_part)
     }
 }
 
-static bool end_top_alternative(struct parser *parser)
+/* The end of an alternative that is in no group. */
+static bool end_pattern(struct parser *parser)
 {
-    if (parser->depth == 0 && parser->starts[parser->start_count - 1] == parser->at)
+    struct pattern *pattern = &parser->patterns[parser->count];
+    if (parser->start == parser->at)
         return fault(parser, "an empty alternative matches every text");
+    if (parser->count == ALTERNATIVES_MAX)
+        return fault(parser, "too many alternatives; make two rules of it");
     end_alternative(parser);
+    const struct group *whole = &parser->groups[0];
+    const struct string_set *need = set_better(&whole->need, &whole->exact);
+    *pattern = (struct pattern){
+        .text = {parser->text.data + parser->start, parser->at - parser->start},
+        .steps = greatest(whole->steps),
+    };
+    if (set_is_useful(need)) {
+        pattern->literals = need->items;
+        pattern->literal_count = need->count;
+    }
+    parser->count++;
     return true;
+}
+
+static void begin_pattern(struct parser *parser)
+{
+    parser->groups[0] = (struct group){0};
+    begin_sequence(parser);
+    parser->start = parser->at;
 }
 
 static bool next_alternative(struct parser *parser)
 {
-    if (!end_top_alternative(parser))
+    if (parser->depth == 0 && !end_pattern(parser))
         return false;
-    begin_sequence(parser);
-    parser->at++;
     if (parser->depth > 0)
-        return true;
-    if (parser->start_count == ALTERNATIVES_MAX)
-        return fault(parser, "too many alternatives; make two rules of it");
-    parser->starts[parser->start_count++] = parser->at;
+        end_alternative(parser);
+    parser->at++;
+    if (parser->depth == 0)
+        begin_pattern(parser);
+    else
+        begin_sequence(parser);
     return true;
 }
 
 static bool parse(struct parser *parser)
 {
-    begin_sequence(parser);
-    parser->starts[parser->start_count++] = 0;
+    begin_pattern(parser);
     while (parser->at < parser->text.len) {
         char c = peek(parser, 0);
         struct part part;
-        if (c == '|') {
+        if (c == '|' || (c == '\n' && parser->depth == 0)) {
             if (!next_alternative(parser))
                 return false;
         } else if (c == '(') {
@@ -499,37 +529,20 @@ static bool parse(struct parser *parser)
     }
     if (parser->depth > 0)
         return fault(parser, "a group is not closed");
-    return end_top_alternative(parser);
+    return end_pattern(parser);
 }
 
-static void describe(const struct parser *parser, struct pattern *ret_pattern)
-{
-    const struct group *whole = &parser->groups[0];
-    const struct string_set *need = set_better(&whole->need, &whole->exact);
-    *ret_pattern = (struct pattern){.steps = greatest(whole->steps)};
-    if (set_is_useful(need)) {
-        ret_pattern->literals = need->items;
-        ret_pattern->literal_count = need->count;
-    }
-    ret_pattern->alternatives =
-        arena_alloc(parser->arena, (size_t)parser->start_count * sizeof(struct str));
-    ret_pattern->alternative_count = parser->start_count;
-    for (int i = 0; i < parser->start_count; i++) {
-        size_t end = i + 1 < parser->start_count ? parser->starts[i + 1] - 1 : parser->text.len;
-        ret_pattern->alternatives[i] =
-            (struct str){parser->text.data + parser->starts[i], end - parser->starts[i]};
-    }
-}
-
-enum rcode pattern_analyse(struct arena *arena, struct str text, struct pattern *ret_pattern,
-                           size_t *ret_at, struct err *err)
+enum rcode pattern_split(struct arena *arena, struct str text, struct pattern **ret_patterns,
+                         int *ret_count, size_t *ret_at, struct err *err)
 {
     struct parser *parser = arena_alloc(arena, sizeof(*parser));
     *parser = (struct parser){.arena = arena, .text = text};
+    parser->patterns = arena_alloc(arena, (ALTERNATIVES_MAX + 1) * sizeof(*parser->patterns));
     if (!parse(parser)) {
         *ret_at = parser->at;
         return err_set(err, E_RULES, "%s", parser->fault);
     }
-    describe(parser, ret_pattern);
+    *ret_patterns = parser->patterns;
+    *ret_count = parser->count;
     return OK;
 }

@@ -12,9 +12,11 @@
 #include "base/err.h"
 
 /* What a match may cost at worst from one place of a text; the loader refuses what costs more. */
-#define PATTERN_STEPS_MAX 100000
+#define PATTERN_STEPS_MAX 50000
 
+/* One of the alternatives that a text is made of. */
 struct pattern {
+    struct str text;
     /*
      * Upper bound of the places to which backtracking can return while one start is tried. It
      * grows with the product of what quantifiers one after the other or within each other leave
@@ -23,10 +25,9 @@ struct pattern {
     double steps;
     struct str *literals; /* one of them stands in every text that matches; none: nothing is known */
     int literal_count;
-    struct str *alternatives; /* of the whole pattern */
-    int alternative_count;
 };
 
-/* Spans of the result point into `text` and `arena`. E_RULES: what is wrong at *ret_at. */
-enum rcode pattern_analyse(struct arena *arena, struct str text, struct pattern *ret_pattern,
-                           size_t *ret_at, struct err *err) WARN_UNUSED;
+/* Splits `text` at the vertical bars and line feeds that are in no group. Spans of the result point
+ * into `text` and `arena`. E_RULES: what is wrong at *ret_at. */
+enum rcode pattern_split(struct arena *arena, struct str text, struct pattern **ret_patterns,
+                         int *ret_count, size_t *ret_at, struct err *err) WARN_UNUSED;

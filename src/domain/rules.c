@@ -11,7 +11,8 @@ struct loader {
     const char *file;
     const struct rule_source *source; /* the rule being compiled */
     struct rule_set *set;
-    struct pattern *patterns; /* of the rules' texts */
+    struct pattern *patterns; /* of the set's clauses */
+    int clause_max;           /* how many there is room for */
     struct arena scratch;     /* theirs */
     struct err *err;
 };
@@ -186,23 +187,12 @@ static enum rcode compile_codes(struct loader *loader, struct rule *rule)
 
 /* --- text --- */
 
-/* The lines of a text are alternatives: of the same length, so that places stay what they are. */
-static struct str joined_lines(struct arena *arena, struct str text)
-{
-    while (text.len && text.data[text.len - 1] == '\n')
-        text.len--;
-    char *joined = arena_alloc(arena, text.len);
-    for (size_t i = 0; i < text.len; i++)
-        joined[i] = text.data[i] == '\n' ? '|' : text.data[i];
-    return (struct str){joined, text.len};
-}
-
 static enum rcode fail_text(const struct loader *loader, size_t at, const char *reason)
 {
     const struct rule_source *source = loader->source;
     int line = source->text_line;
     size_t start = 0;
-    for (size_t i = 0; i < at; i++) {
+    for (size_t i = 0; i < at && i < source->text.len; i++) {
         if (source->text.data[i] != '\n')
             continue;
         line++;
@@ -213,43 +203,67 @@ static enum rcode fail_text(const struct loader *loader, size_t at, const char *
     return fail_at(loader, line, "text", str_of(detail));
 }
 
-static enum rcode check_pattern(struct loader *loader, struct str text, struct pattern *pattern)
+/* A clause of the rule, with room for it made. */
+static struct clause *add_clause(struct loader *loader, struct rule *rule,
+                                 const struct pattern *pattern)
 {
-    struct err err;
-    size_t at;
-    if (pattern_analyse(&loader->scratch, text, pattern, &at, &err) != OK)
-        return fail_text(loader, at, err.text);
+    struct rule_set *set = loader->set;
+    if (set->clause_count == loader->clause_max) {
+        loader->clause_max = 2 * loader->clause_max + 64;
+        size_t max = (size_t)loader->clause_max;
+        set->clauses = mem_realloc(set->clauses, max * sizeof(*set->clauses));
+        loader->patterns = mem_realloc(loader->patterns, max * sizeof(*loader->patterns));
+    }
+    struct clause *clause = &set->clauses[set->clause_count];
+    loader->patterns[set->clause_count++] = *pattern;
+    *clause = (struct clause){.rule = rule};
+    rule->clause_count++;
+    return clause;
+}
+
+static enum rcode compile_clause(struct loader *loader, struct rule *rule,
+                                 const struct pattern *pattern)
+{
+    size_t start = (size_t)(pattern->text.data - loader->source->text.data), at;
+    int error;
     if (pattern->steps > PATTERN_STEPS_MAX)
-        return fail_at(loader, loader->source->text_line,
-                       "text could backtrack for too long: give its quantifiers smaller limits, "
-                       "as in .{0,60}, and let none follow upon or stand within another",
-                       STR_NULL);
+        return fail_text(loader, start,
+                         "could backtrack for too long: give its quantifiers smaller limits, as in "
+                         ".{0,60}, and let none follow upon another or stand within one");
+    struct clause *clause = add_clause(loader, rule, pattern);
+    clause->code = pcre2_compile((PCRE2_SPTR)pattern->text.data, pattern->text.len,
+                                 PCRE2_UTF | PCRE2_UCP | PCRE2_CASELESS | PCRE2_NO_AUTO_CAPTURE |
+                                     PCRE2_NEVER_BACKSLASH_C,
+                                 &error, &at, NULL);
+    if (!clause->code) {
+        char reason[160];
+        pcre2_get_error_message(error, (PCRE2_UCHAR *)reason, sizeof(reason));
+        return fail_text(loader, start + at, reason);
+    }
+    /* Without JIT the same matches are found, only later. */
+    (void)pcre2_jit_compile(clause->code, PCRE2_JIT_COMPLETE);
     return OK;
 }
 
-static enum rcode compile_text(struct loader *loader, struct rule *rule, struct pattern *pattern)
+static enum rcode compile_text(struct loader *loader, struct rule *rule)
 {
-    int error;
+    struct str text = loader->source->text;
+    struct pattern *patterns;
+    struct err err;
     size_t at;
-    *pattern = (struct pattern){0};
-    if (!loader->source->text.len)
+    int count;
+    while (text.len && text.data[text.len - 1] == '\n')
+        text.len--;
+    if (!text.len) {
+        (void)add_clause(loader, rule, &(struct pattern){.text = STR("")});
         return OK;
-    struct str text = joined_lines(&loader->scratch, loader->source->text);
-    enum rcode rc = check_pattern(loader, text, pattern);
-    if (rc != OK)
-        return rc;
-    rule->text = pcre2_compile((PCRE2_SPTR)text.data, text.len,
-                               PCRE2_UTF | PCRE2_UCP | PCRE2_CASELESS | PCRE2_NO_AUTO_CAPTURE |
-                                   PCRE2_NEVER_BACKSLASH_C,
-                               &error, &at, NULL);
-    if (!rule->text) {
-        char reason[160];
-        pcre2_get_error_message(error, (PCRE2_UCHAR *)reason, sizeof(reason));
-        return fail_text(loader, at, reason);
     }
-    /* Without JIT the same matches are found, only later. */
-    (void)pcre2_jit_compile(rule->text, PCRE2_JIT_COMPLETE);
-    return OK;
+    if (pattern_split(&loader->scratch, text, &patterns, &count, &at, &err) != OK)
+        return fail_text(loader, at, err.text);
+    enum rcode rc = OK;
+    for (int i = 0; rc == OK && i < count; i++)
+        rc = compile_clause(loader, rule, &patterns[i]);
+    return rc;
 }
 
 /* --- a rule --- */
@@ -327,7 +341,7 @@ static enum rcode compile_rule(struct loader *loader)
     if (rc == OK)
         rc = compile_codes(loader, rule);
     if (rc == OK)
-        rc = compile_text(loader, rule, &loader->patterns[rule - loader->set->rules]);
+        rc = compile_text(loader, rule);
     if (rc == OK && source->positive_count < 1)
         rc = fail(loader, "needs at least one positive sample", STR_NULL);
     if (rc == OK && source->negative_count < 1)
@@ -335,9 +349,9 @@ static enum rcode compile_rule(struct loader *loader)
     return rc;
 }
 
-static enum rcode check_shadow(struct loader *loader, int index)
+static enum rcode check_shadow(struct loader *loader, const struct rule *rule)
 {
-    const struct rule *shadow = rules_shadow(loader->set, loader->patterns, index);
+    const struct rule *shadow = rules_shadow(loader->set, loader->patterns, rule);
     if (!shadow)
         return OK;
     char where[RULE_ID_MAX + 32];
@@ -381,9 +395,11 @@ static enum rcode check_rules(struct loader *loader, const struct rule_source *s
     struct subject *subject = arena_alloc(&loader->scratch, sizeof(*subject));
     for (int i = 0; rc == OK && i < set->rule_count; i++) {
         loader->source = &sources[i];
-        rc = check_shadow(loader, i);
-        if (rc == OK)
-            rc = check_samples(loader, &matcher, &set->rules[i], subject);
+        rc = check_shadow(loader, &set->rules[i]);
+    }
+    for (int i = 0; rc == OK && i < set->rule_count; i++) {
+        loader->source = &sources[i];
+        rc = check_samples(loader, &matcher, &set->rules[i], subject);
     }
     matcher_deinit(&matcher);
     return rc;
@@ -398,14 +414,18 @@ enum rcode rule_set_new(const char *file, const struct rule_source *sources, int
     arena_init(&set->arena);
     arena_init(&loader.scratch);
     set->rules = arena_alloc(&set->arena, (size_t)source_count * sizeof(*set->rules));
-    loader.patterns =
-        arena_alloc(&loader.scratch, (size_t)source_count * sizeof(*loader.patterns));
     for (int i = 0; rc == OK && i < source_count; i++) {
         loader.source = &sources[i];
         rc = compile_rule(&loader);
     }
+    struct clause *next = set->clauses; /* they have moved while they grew */
+    for (int i = 0; i < set->rule_count; i++) {
+        set->rules[i].clauses = next;
+        next += set->rules[i].clause_count;
+    }
     if (rc == OK)
         rc = check_rules(&loader, sources);
+    mem_free(loader.patterns);
     arena_deinit(&loader.scratch);
     if (rc == OK)
         *ret_rules = set;
@@ -418,8 +438,9 @@ void rule_set_free(struct rule_set *rules)
 {
     if (!rules)
         return;
-    for (int i = 0; i < rules->rule_count; i++)
-        pcre2_code_free(rules->rules[i].text);
+    for (int i = 0; i < rules->clause_count; i++)
+        pcre2_code_free(rules->clauses[i].code);
+    mem_free(rules->clauses);
     arena_deinit(&rules->arena);
     mem_free(rules);
 }

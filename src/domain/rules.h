@@ -31,17 +31,27 @@ struct rule {
     int status_count;
     struct reply_range *replies;
     int reply_count;
-    pcre2_code *text; /* NULL: no condition */
+    struct clause *clauses; /* alternatives of its text; one without a pattern if it has none */
+    int clause_count;
     int line;
+};
+
+/* A rule's text matches if one of its clauses does. They are matched one by one, because few of
+ * them are worth trying on any one text. */
+struct clause {
+    struct rule *rule;
+    pcre2_code *code; /* NULL: any text */
 };
 
 struct rule_set {
     struct arena arena; /* strings and arrays of the rules */
     struct rule *rules;
     int rule_count;
+    struct clause *clauses; /* of all rules, in their order */
+    int clause_count;
     struct names mx, stages;  /* of all rules */
-    struct literals literals; /* owned by the rules that need one of them */
-    uint64_t *always;         /* bits of the rules that any text may match */
+    struct literals literals; /* owned by the clauses that need one of them */
+    uint64_t *always;         /* bits of the clauses that any text may match */
     size_t word_count;        /* of such bits */
 };
 
@@ -62,7 +72,7 @@ struct subject {
 /* What one thread needs to match. */
 struct matcher {
     const struct rule_set *rules;
-    uint64_t *candidates; /* bits of the rules that are worth trying */
+    uint64_t *candidates; /* bits of the clauses that are worth trying */
     pcre2_match_data *data;
     pcre2_match_context *context;
     char scratch[RAW_MAX];
@@ -80,11 +90,10 @@ unsigned rule_mismatch(struct matcher *matcher, const struct rule *rule,
 /* The first rule that matches, or NULL. */
 const struct rule *rules_decide(struct matcher *matcher, const struct subject *subject);
 
-/* After all rules are compiled: what rules_decide needs of the set. `patterns` are those of the
- * rules' texts, of no alternatives where there is none. */
+/* After all rules are compiled: what rules_decide needs of the set. `patterns` are the clauses'. */
 void rules_index(struct rule_set *set, const struct pattern *patterns);
 
-/* An earlier rule that matches whatever the rule `index` matches, as far as can be told without
- * trying: each of its conditions is missing or covers the later one's. NULL if there is none. */
+/* An earlier rule that matches whatever `later` matches, as far as can be told without trying: each
+ * of its conditions is missing or covers the later one's. NULL if there is none. */
 const struct rule *rules_shadow(const struct rule_set *set, const struct pattern *patterns,
-                                int index);
+                                const struct rule *later);

@@ -25,14 +25,14 @@ static void index_names(struct rule_set *set)
 static void index_literals(struct rule_set *set, const struct pattern *patterns)
 {
     int count = 0;
-    for (int i = 0; i < set->rule_count; i++)
+    for (int i = 0; i < set->clause_count; i++)
         count += patterns[i].literal_count;
     struct literal *literals = arena_alloc(&set->arena, (size_t)count * sizeof(*literals));
-    set->word_count = (size_t)set->rule_count / 64 + 1;
+    set->word_count = (size_t)set->clause_count / 64 + 1;
     set->always = arena_alloc(&set->arena, set->word_count * sizeof(*set->always));
     memset(set->always, 0, set->word_count * sizeof(*set->always));
     count = 0;
-    for (int i = 0; i < set->rule_count; i++) {
+    for (int i = 0; i < set->clause_count; i++) {
         if (patterns[i].literal_count == 0)
             set->always[i / 64] |= (uint64_t)1 << (i % 64);
         for (int j = 0; j < patterns[i].literal_count; j++)
@@ -91,22 +91,28 @@ static bool reply_covers(const struct rule *earlier, const struct rule *later)
                earlier->replies[j].max >= later->replies[i].max);
 }
 
-static bool text_covers(const struct pattern *earlier, const struct pattern *later)
+/* A clause without a pattern has an empty text. */
+static bool text_covers(const struct pattern *earlier, int earlier_count,
+                        const struct pattern *later, int later_count)
 {
-    COVERS(earlier, later, alternative_count,
-           str_equal(later->alternatives[i], earlier->alternatives[j]));
+    for (int i = 0; i < later_count; i++) {
+        bool covered = false;
+        for (int j = 0; j < earlier_count; j++)
+            covered |= !earlier[j].text.len || str_equal(later[i].text, earlier[j].text);
+        if (!covered)
+            return false;
+    }
+    return true;
 }
 
 const struct rule *rules_shadow(const struct rule_set *set, const struct pattern *patterns,
-                                int index)
+                                const struct rule *later)
 {
-    const struct rule *later = &set->rules[index];
-    for (int i = 0; i < index; i++) {
-        const struct rule *earlier = &set->rules[i];
+    for (const struct rule *earlier = set->rules; earlier < later; earlier++)
         if (mx_covers(earlier, later) && stage_covers(earlier, later) &&
             status_covers(earlier, later) && reply_covers(earlier, later) &&
-            text_covers(&patterns[i], &patterns[index]))
+            text_covers(&patterns[earlier->clauses - set->clauses], earlier->clause_count,
+                        &patterns[later->clauses - set->clauses], later->clause_count))
             return earlier;
-    }
     return NULL;
 }

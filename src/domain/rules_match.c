@@ -118,19 +118,28 @@ static bool reply_matches(const struct rule *rule, int reply)
     return rule->reply_count == 0;
 }
 
-static bool text_matches(struct matcher *matcher, const struct rule *rule,
-                         const struct subject *subject)
+static bool clause_matches(struct matcher *matcher, const struct clause *clause,
+                           const struct subject *subject)
 {
-    if (!rule->text)
+    if (!clause->code)
         return true;
     uint32_t options = PCRE2_NO_UTF_CHECK;
     PCRE2_SPTR text = (PCRE2_SPTR)subject->text;
-    int rc = pcre2_match(rule->text, text, (size_t)subject->text_len, 0, options, matcher->data,
-                         matcher->context);
+    size_t len = (size_t)subject->text_len;
+    int rc = pcre2_match(clause->code, text, len, 0, options, matcher->data, matcher->context);
     if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
-        rc = pcre2_match(rule->text, text, (size_t)subject->text_len, 0, options | PCRE2_NO_JIT,
-                         matcher->data, matcher->context);
+        rc = pcre2_match(clause->code, text, len, 0, options | PCRE2_NO_JIT, matcher->data,
+                         matcher->context);
     return rc >= 0;
+}
+
+static bool text_matches(struct matcher *matcher, const struct rule *rule,
+                         const struct subject *subject)
+{
+    for (int i = 0; i < rule->clause_count; i++)
+        if (clause_matches(matcher, &rule->clauses[i], subject))
+            return true;
+    return false;
 }
 
 /* The conditions that cost nothing to try. */
@@ -153,14 +162,20 @@ unsigned rule_mismatch(struct matcher *matcher, const struct rule *rule,
 const struct rule *rules_decide(struct matcher *matcher, const struct subject *subject)
 {
     const struct rule_set *set = matcher->rules;
+    const struct rule *refused = NULL; /* the last rule whose facts do not match */
     memcpy(matcher->candidates, set->always, set->word_count * sizeof(*set->always));
     literals_find(&set->literals, (struct str){subject->text, (size_t)subject->text_len},
                   matcher->candidates);
     for (size_t word = 0; word < set->word_count; word++)
         for (uint64_t bits = matcher->candidates[word]; bits; bits &= bits - 1) {
-            const struct rule *rule = &set->rules[64 * word + (size_t)__builtin_ctzll(bits)];
-            if (!facts_mismatch(set, rule, subject) && text_matches(matcher, rule, subject))
-                return rule;
+            const struct clause *clause =
+                &set->clauses[64 * word + (size_t)__builtin_ctzll(bits)];
+            if (clause->rule == refused)
+                continue;
+            if (facts_mismatch(set, clause->rule, subject))
+                refused = clause->rule;
+            else if (clause_matches(matcher, clause, subject))
+                return clause->rule;
         }
     return NULL;
 }

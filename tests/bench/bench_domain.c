@@ -1,11 +1,9 @@
-/* What the domain core can do on one thread: steps, ids, canonical addresses, verdicts, with
- * figures per call. */
+/* What the domain core can do on one thread: steps, ids, canonical addresses, with figures per
+ * call. Verdicts: bench_classify.c. */
 #include <stdio.h>
 
-#include "base/arena.h"
 #include "base/clock.h"
 #include "domain/address.h"
-#include "domain/classify.h"
 #include "domain/id.h"
 #include "domain/recipient.h"
 
@@ -92,64 +90,6 @@ static void bench_canonical(const char *what, struct str text, int count)
     report(what, started, count);
 }
 
-/* Rules of the usual shape, none of which matches, so that all are tried. */
-static struct rule_set *make_rules(int count)
-{
-    static const struct rule_sample other[] = {{.facts = {.diagnostic = STR("something else")}}};
-    struct arena arena;
-    struct rule_set *rules = NULL;
-    struct err err;
-    arena_init(&arena);
-    struct rule_source *sources = arena_alloc(&arena, (size_t)count * sizeof(*sources));
-    for (int i = 0; i < count; i++) {
-        struct rule_sample *sample = arena_alloc(&arena, sizeof(*sample));
-        *sample = (struct rule_sample){.facts.diagnostic =
-                                           arena_printf(&arena, "the mailbox is phrase%dx now", i)};
-        sources[i] = (struct rule_source){
-            .id = arena_printf(&arena, "bench.%d", i),
-            .text = arena_printf(&arena,
-                                 "(user|mail ?box|account)\\b.{0,40}\\b(phrase%dx|wording%dx)|"
-                                 "no such (phrase%dx|person%dx)",
-                                 i, i, i, i),
-            .class_name = STR("SOFT"),
-            .reason_name = STR("mailbox_full"),
-            .positive = sample,
-            .positive_count = 1,
-            .negative = other,
-            .negative_count = 1,
-        };
-    }
-    if (rule_set_new("bench", sources, count, &rules, &err) != OK)
-        printf("%s\n", err.text);
-    arena_deinit(&arena);
-    return rules;
-}
-
-static void bench_classify(const struct rule_set *rules, bool cached)
-{
-    struct classifier *classifier = classifier_new(rules);
-    struct verdict verdict;
-    const int count = cached ? 2000000 : 50000;
-    int64_t started = clock_monotonic_us();
-    for (int i = 0; i < count; i++) {
-        char text[200];
-        int len = snprintf(text, sizeof(text),
-                           "550-5.2.1 The email account that you tried to reach is away.\n"
-                           "550 5.2.1 Learn more at https://support.example.com/?p=Away %d",
-                           cached ? i % 200 : i);
-        struct bounce_facts facts = {.status = STR("5.2.1"),
-                                     .reply_code = 550,
-                                     .diagnostic = {text, (size_t)len},
-                                     .remote_mta = STR("mx.example.com"),
-                                     .stage = STR("rcpt")};
-        classify(classifier, &facts, &verdict);
-    }
-    report(cached ? "classify, 50 rules, 200 texts again and again"
-                  : "classify, 50 rules, new text",
-           started, count);
-    classifier_free(classifier);
-}
-
 int main(void)
 {
     bench_steps("recipient_step, SOFT, all statuses", CLASS_SOFT, false, false);
@@ -160,11 +100,5 @@ int main(void)
     bench_canonical("address_canonical, ASCII", STR("Somebody.Else@Mail.Example.COM"), 5000000);
     bench_canonical("address_canonical, IDN", STR("somebody@münchen.example"), 100000);
     bench_canonical("address_canonical, A-label", STR("somebody@xn--mnchen-3ya.example"), 100000);
-    struct rule_set *rules = make_rules(50);
-    if (!rules)
-        return 1;
-    bench_classify(rules, false);
-    bench_classify(rules, true);
-    rule_set_free(rules);
     return 0;
 }

@@ -152,6 +152,11 @@ static void long_texts_are_cut_between_code_points(void **unused)
     size_t len = reply_normalise(reply_text(odd, scratch), normalised);
     assert_in_range(len, NORMALISED_MAX - 4, NORMALISED_MAX);
     assert_int_equal(normalised[len - 1] & 0xc0, 0x80);
+    for (size_t i = 0; i < sizeof(text); i++)
+        text[i] = i % 3000 == 10 ? ' ' : 'X';
+    len = reply_normalise(reply_text((struct str){text, sizeof(text)}, scratch), normalised);
+    assert_in_range(len, NORMALISED_MAX - 4, NORMALISED_MAX);
+    assert_int_equal(normalised[len - 1], 'x');
 }
 
 /* The form of every code point is valid, no longer than it was, and its own form. */
