@@ -32,7 +32,8 @@ struct rule_source {
     struct str stage;  /* comma-separated stages */
     struct str status; /* pattern with x as a wildcard: "x.2.1", "4.7.x", ranges "5.7.501-513",
                           "none"; comma-separated */
-    struct str reply; /* "450,451", "55x", "4xx"; without a reply code the status says 4xx or 5xx */
+    struct str reply; /* "450,451", "55x", "4xx", "none"; without a reply code the status says 4xx
+                         or 5xx */
     struct str text;  /* alternatives, one a line: PCRE2, caseless, over the normalised text */
     struct str class_name;
     struct str reason_name;

@@ -144,10 +144,12 @@ static bool parse_status(struct str text, struct status_range *range)
            take_range(&text, &range->detail_min, &range->detail_max) && !text.len;
 }
 
-/* "450", "55x" or "4xx". */
+/* "450", "55x", "4xx" or "none". */
 static bool parse_reply(struct str text, struct reply_range *range)
 {
     *range = (struct reply_range){0, 0};
+    if (str_equal(text, STR("none")))
+        return true;
     if (text.len != 3 || text.data[0] < '2' || text.data[0] > '5')
         return false;
     bool open = false;

@@ -84,7 +84,7 @@ static cyaml_config_t settings(struct complaint *complaint)
                             .log_ctx = complaint,
                             .mem_fn = allocate,
                             .log_level = CYAML_LOG_ERROR,
-                            .flags = CYAML_CFG_NO_ALIAS};
+                            .flags = CYAML_CFG_DEFAULT};
 }
 
 /* --- lines --- */

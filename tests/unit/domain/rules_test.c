@@ -162,7 +162,8 @@ static void replies_match_by_pattern(void **unused)
         {"450", 450, NULL, true},  {"450", 451, NULL, false},  {"450,451", 451, NULL, true},
         {"55x", 556, NULL, true},  {"55x", 565, NULL, false},  {"4xx", 421, "5.1.1", true},
         {"4xx", 0, "4.2.1", true}, {"5xx", 0, "4.2.1", false}, {"450", 0, "4.2.1", false},
-        {"4xx", 0, NULL, false},
+        {"4xx", 0, NULL, false},   {"none", 0, NULL, true},    {"none", 450, NULL, false},
+        {"none", 0, "4.2.1", false}, {"5xx, none", 0, NULL, true},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         if (condition_matches((struct rule_source){.reply = str_of(cases[i].condition)},
