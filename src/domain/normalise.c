@@ -77,16 +77,14 @@ static bool ends_with_said(struct str text)
     return false;
 }
 
-/* Whether a reply may begin at `at`, judged by what is before it: "said: ", "]: ", "-> ", a quote,
- * the end of a line. */
+/* Whether a reply may begin at `at`, judged by what is before it: "said: ", "]: ", "-> ", a quote, a
+ * colon at the end of the line before. */
 static bool is_introduced(struct str text, size_t at)
 {
+    bool line_start = false;
     size_t end = at;
-    while (end > 0 && is_space(text.data[end - 1])) {
-        end--;
-        if (text.data[end] == '\n')
-            return true;
-    }
+    while (end > 0 && is_space(text.data[end - 1]))
+        line_start |= text.data[--end] == '\n';
     if (end == 0)
         return false;
     char last = text.data[end - 1];
@@ -100,7 +98,7 @@ static bool is_introduced(struct str text, size_t at)
         return false;
     struct str before = trim((struct str){text.data, end - 1});
     last = before.len ? before.data[before.len - 1] : ' ';
-    return last == ']' || last == ')' || last == '>' || ends_with_said(before);
+    return line_start || last == ']' || last == ')' || last == '>' || ends_with_said(before);
 }
 
 /* Whether a reply code or a status stands at `at`, as replies begin with. */

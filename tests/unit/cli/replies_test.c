@@ -191,8 +191,8 @@ static bool is_rate(const struct bounce_facts *facts, const struct verdict *verd
 /* Whatever it is, it is nobody's mailbox. */
 static bool is_no_mailbox(const struct bounce_facts *facts, const struct verdict *verdict)
 {
-    (void)facts;
-    return verdict->bounce_class == CLASS_TRANSIENT;
+    return verdict->bounce_class == CLASS_TRANSIENT ||
+           (facts->reply_code >= 500 && verdict->bounce_class == CLASS_POLICY);
 }
 
 /* Nothing but codes: x.2.1 says disabled; without it the reply code says what it can. */

@@ -53,11 +53,12 @@ static void what_others_put_in_front_is_not_the_reply(void **unused)
     assert_normalised("SMTP error for TEXT command, host: mx (192.0.2.1) reason: 550 5.2.0 No",
                       "550 5.2.0 no");
     assert_normalised("while talking to mx:\n>>> DATA\n<<< 554 Relay denied", "554 relay denied");
-    assert_normalised("host: mx\n5.2.2 Mailbox full", "5.2.2 mailbox full");
+    assert_normalised("mx did not like our RCPT TO:\n5.2.2 Mailbox full", "5.2.2 mailbox full");
     /* None of these introduces anything. */
     assert_normalised("Message limit: 500 KB", "message limit: 500 kb");
     assert_normalised("Waited: 450 seconds", "waited: 450 seconds");
     assert_normalised("550 a: 551 b", "550 a: 551 b");
+    assert_normalised("mail.local: unknown user: x\n554 x", "mail.local: unknown user: x 554 x");
 }
 
 static void letters_lose_their_case_and_their_accents(void **unused)
