@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include "base/arena.h"
-#include "ops/rules_yaml.h"
 
 /* --- options --- */
 
@@ -144,20 +143,26 @@ static void convert_rule(struct arena *arena, const struct rule_text *from, stru
     };
 }
 
+enum rcode settings_compile_rules(const char *name, const struct rules_text *text,
+                                  struct rule_set **ret_rules, struct err *err)
+{
+    struct arena arena;
+    arena_init(&arena);
+    struct rule_source *sources = arena_alloc(&arena, (text->rule_count + 1) * sizeof(*sources));
+    for (uint32_t i = 0; i < text->rule_count; i++)
+        convert_rule(&arena, &text->rules[i], &sources[i]);
+    enum rcode rc = rule_set_new(name, sources, (int)text->rule_count, ret_rules, err);
+    arena_deinit(&arena);
+    return rc;
+}
+
 enum rcode settings_rules(const char *file, struct rule_set **ret_rules, struct err *err)
 {
     struct rules_text text;
-    struct arena arena;
     enum rcode rc = rules_text_load(file, &text, err);
     if (rc != OK)
         return rc;
-    arena_init(&arena);
-    struct rule_source *sources = arena_alloc(&arena, (text.rule_count + 1) * sizeof(*sources));
-    for (uint32_t i = 0; i < text.rule_count; i++)
-        convert_rule(&arena, &text.rules[i], &sources[i]);
-    rc = rule_set_new(file ? file : RULES_TEXT_DEFAULT, sources, (int)text.rule_count, ret_rules,
-                      err);
-    arena_deinit(&arena);
+    rc = settings_compile_rules(file ? file : RULES_TEXT_DEFAULT, &text, ret_rules, err);
     rules_text_deinit(&text);
     return rc;
 }

@@ -7,6 +7,7 @@
 #include "domain/classify.h"
 #include "domain/policy.h"
 #include "ops/config.h"
+#include "ops/rules_yaml.h"
 
 #define SETTINGS_SETS_MAX 256
 
@@ -39,6 +40,10 @@ enum rcode settings_policies(const struct config *config, struct policy_set *ret
 /* The rules of `file`, NULL: those compiled in. E_RULES or E_IO; the text starts with FILE:LINE. */
 enum rcode settings_rules(const char *file, struct rule_set **ret_rules,
                           struct err *err) WARN_UNUSED;
+
+/* The same for rules that have been read; `name` stands for the file in messages. */
+enum rcode settings_compile_rules(const char *name, const struct rules_text *text,
+                                  struct rule_set **ret_rules, struct err *err) WARN_UNUSED;
 
 /* Applies log.format and log.level. Once, before threads start. */
 void settings_log(const struct settings *settings);
