@@ -114,8 +114,8 @@ static void show_trial(void *context, const struct rule_trial *trial)
     size_t len = 0;
     for (int i = 0; i < CONDITION_COUNT; i++)
         if (trial->mismatch & 1u << i)
-            len += (size_t)snprintf(because + len, sizeof(because) - len, "%s%s",
-                                    len ? " " : "no ", rule_condition_names[i]);
+            len += (size_t)snprintf(because + len, sizeof(because) - len, "%s%s", len ? " " : "no ",
+                                    rule_condition_names[i]);
     const struct cell cells[] = {
         cell_text(trial->verdict->rule),
         trial->line ? cell_number(trial->line) : cell_text(STR_NULL),

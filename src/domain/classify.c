@@ -95,7 +95,8 @@ void classify(struct classifier *classifier, const struct bounce_facts *facts,
 {
     struct subject *subject = &classifier->subject;
     matcher_subject(&classifier->matcher, facts, subject);
-    struct str key = {(const char *)subject, offsetof(struct subject, text) + (size_t)subject->text_len};
+    struct str key = {(const char *)subject,
+                      offsetof(struct subject, text) + (size_t)subject->text_len};
     uint64_t hash = hash_xxh3(key.data, key.len);
     classifier->stats.calls++;
     if (verdict_cache_find(classifier->cache, key, hash, ret_verdict)) {

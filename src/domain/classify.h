@@ -32,9 +32,9 @@ struct rule_source {
     struct str stage;  /* comma-separated stages */
     struct str status; /* pattern with x as a wildcard: "x.2.1", "4.7.x", ranges "5.7.501-513",
                           "none"; comma-separated */
-    struct str reply; /* "450,451", "55x", "4xx", "none"; without a reply code the status says 4xx
-                         or 5xx */
-    struct str text;  /* alternatives, one a line: PCRE2, caseless, over the normalised text */
+    struct str reply;  /* "450,451", "55x", "4xx", "none"; without a reply code the status says 4xx
+                          or 5xx */
+    struct str text;   /* alternatives, one a line: PCRE2, caseless, over the normalised text */
     struct str class_name;
     struct str reason_name;
     const struct rule_sample *positive; /* at least one */
@@ -112,7 +112,7 @@ struct explanation {
     int reply;                 /* 0: none; 400, 500: only the class is known, from the status */
     struct str mx, stage;      /* of all names that rules speak of, that of the facts; or null */
     struct verdict verdict;
-    bool by_rule;              /* false: no rule matched, so a code decided */
+    bool by_rule; /* false: no rule matched, so a code decided */
     size_t text_len;
     char text[EXPLAINED_TEXT_MAX];
 };

@@ -80,7 +80,8 @@ static struct encoded_word word_at(struct str text, size_t at)
     const char *begin = text.data + at, *end = text.data + text.len;
     if (end - begin < 8 || begin[1] != '?')
         return word;
-    size_t looked = (size_t)(end - begin - 2) < CHARSET_MAX ? (size_t)(end - begin - 2) : CHARSET_MAX;
+    size_t looked =
+        (size_t)(end - begin - 2) < CHARSET_MAX ? (size_t)(end - begin - 2) : CHARSET_MAX;
     const char *mark = memchr(begin + 2, '?', looked);
     if (!mark || end - mark < 5 || mark[2] != '?' ||
         !is_readable((struct str){begin + 2, (size_t)(mark - begin - 2)}))
@@ -88,11 +89,10 @@ static struct encoded_word word_at(struct str text, size_t at)
     const char *data = mark + 3;
     const char *close = memmem(data, (size_t)(end - data), "?=", 2);
     char encoding = ascii_lower(mark[1]);
-    if (!close || (encoding != 'q' && encoding != 'b') ||
-        memchr(data, ' ', (size_t)(close - data)))
+    if (!close || (encoding != 'q' && encoding != 'b') || memchr(data, ' ', (size_t)(close - data)))
         return word;
-    return (struct encoded_word){(size_t)(close + 2 - begin), encoding,
-                                 {data, (size_t)(close - data)}};
+    return (struct encoded_word){
+        (size_t)(close + 2 - begin), encoding, {data, (size_t)(close - data)}};
 }
 
 static bool is_blank(char c)

@@ -107,8 +107,7 @@ void literals_build(struct arena *arena, const struct literal *literals, int cou
     struct builder builder = {ret_literals, 1, zeroed(&scratch, states), zeroed(&scratch, states)};
     ret_literals->next = zeroed(arena, states * ret_literals->class_count);
     ret_literals->outputs = zeroed(arena, states);
-    ret_literals->lists =
-        arena_alloc(arena, (size_t)(count + 1) * sizeof(*ret_literals->lists));
+    ret_literals->lists = arena_alloc(arena, (size_t)(count + 1) * sizeof(*ret_literals->lists));
     for (int i = 0; i < count; i++)
         add_literal(&builder, &literals[i], (uint32_t)i + 1);
     add_failures(&builder);

@@ -77,8 +77,8 @@ static bool ends_with_said(struct str text)
     return false;
 }
 
-/* Whether a reply may begin at `at`, judged by what is before it: "said: ", "]: ", "-> ", a quote, a
- * colon at the end of the line before. */
+/* Whether a reply may begin at `at`, judged by what is before it: "said: ", "]: ", "-> ", a quote,
+ * a colon at the end of the line before. */
 static bool is_introduced(struct str text, size_t at)
 {
     bool line_start = false;
@@ -255,8 +255,7 @@ static size_t join(struct str text, char ret_text[NORMALISED_MAX])
     struct prefix prefix = prefix_of(text);
     struct joined joined = {.text = ret_text};
     for (size_t i = 0; i < text.len && !joined.full;) {
-        size_t skipped =
-            joined.space ? repeated_at(&prefix, text, i, joined.line_start) : 0;
+        size_t skipped = joined.space ? repeated_at(&prefix, text, i, joined.line_start) : 0;
         if (skipped) {
             joined.line_start = false;
             i += skipped;

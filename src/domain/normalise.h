@@ -7,8 +7,8 @@
 
 /*
  * What the remote said, without what others put in front of it: "smtp;" (RFC 3464 2.3.6), "host
- * NAME[ADDRESS] said: ", "SMTP error from remote mail server after RCPT TO:<…>: host …: ", and such.
- * Trimmed; encodings undone (domain/encoded.h) into `scratch` if there are any.
+ * NAME[ADDRESS] said: ", "SMTP error from remote mail server after RCPT TO:<…>: host …: ", and
+ * such. Trimmed; encodings undone (domain/encoded.h) into `scratch` if there are any.
  */
 struct str reply_text(struct str diagnostic, char scratch[RAW_MAX]);
 

@@ -5,57 +5,18 @@
 #include "base/utf8.h"
 #include "domain/letters.h"
 #include "domain/normalise.h"
-#include "domain/pattern_set.h"
+#include "domain/pattern_cost.h"
 
 #define DEPTH_MAX 32
 #define ALTERNATIVES_MAX 512
 #define REPEAT_MAX 9999
-
-/* A part of the pattern that has been read. */
-struct part {
-    double paths; /* in how many ways it can match anything at all */
-    double ways;  /* in how many of them at one place, one after the other */
-    double steps; /* what it costs to try them all */
-    double entry; /* and where it cannot begin with what stands there */
-    int len_min;  /* octets */
-    bool assertion;
-    bool of_class;           /* characters of `first` and nothing else, once or more often */
-    struct char_set first;   /* what it can begin with, if it takes anything */
-    struct string_set exact; /* all that it matches, if that is known */
-    struct string_set need;  /* one of these stands in all that it matches, if that is known */
-};
-
-/* Parts one behind the other. */
-struct sequence {
-    double paths, ways, steps, entry;
-    int len_min;
-    struct char_set first;
-    double open; /* ways that the last part leaves open, if what follows does not close them */
-    struct char_set open_set;
-    bool whole;             /* `run` is all of it */
-    struct string_set run;  /* what its end matches, exactly */
-    struct string_set need; /* of what is before */
-};
-
-/* Alternatives, the last of which is being read. At one place only those are tried further than
- * their first character that can begin with what stands there. */
-struct group {
-    double paths, entry;
-    double ways[CHARS_COUNT], steps[CHARS_COUNT]; /* by what stands there */
-    int len_min;
-    int count; /* alternatives that are complete */
-    bool lookaround;
-    struct char_set first;
-    struct string_set exact, need;
-    struct sequence last;
-};
 
 struct parser {
     struct arena *arena;
     struct str text;
     size_t at;
     struct group groups[DEPTH_MAX];
-    int depth; /* of groups that are open, besides the whole */
+    int depth;                /* of groups that are open, besides the whole */
     struct pattern *patterns; /* that are complete */
     int count;
     size_t start; /* of the next one */
@@ -79,109 +40,6 @@ static struct group *top(struct parser *parser)
     return &parser->groups[parser->depth];
 }
 
-/* --- sequences and groups --- */
-
-static void begin_sequence(struct parser *parser)
-{
-    top(parser)->last = (struct sequence){
-        .paths = 1,
-        .ways = 1,
-        .open = 1,
-        .whole = true,
-        .run = set_of(parser->arena, STR("")),
-        .need = SET_UNKNOWN,
-    };
-}
-
-static void append(struct parser *parser, const struct part *part)
-{
-    struct sequence *last = &top(parser)->last;
-    last->steps += last->ways * part->entry;
-    /* What repeats a class ends in one way only where a character outside of it must follow. */
-    if (last->open > 1 && part->len_min > 0 && !chars_overlap(&part->first, &last->open_set))
-        last->ways /= last->open;
-    if (!part->assertion) {
-        last->open = part->of_class ? part->ways : 1;
-        last->open_set = part->first;
-    }
-    if (last->len_min == 0) {
-        chars_add(&last->first, &part->first);
-        last->entry += part->entry;
-    }
-    last->steps += last->ways * part->steps;
-    last->paths *= part->paths;
-    last->ways *= part->ways;
-    last->len_min += part->len_min;
-    struct string_set joined = set_product(parser->arena, &last->run, &part->exact);
-    if (joined.known) {
-        last->run = joined;
-        return;
-    }
-    last->need = *set_better(&last->need, &last->run);
-    last->need = *set_better(&last->need, &part->need);
-    last->whole = false;
-    last->run = part->exact.known ? part->exact : set_of(parser->arena, STR(""));
-}
-
-static void end_alternative(struct parser *parser)
-{
-    struct group *group = top(parser);
-    struct sequence *last = &group->last;
-    struct string_set exact = last->whole ? last->run : SET_UNKNOWN;
-    const struct string_set *need = set_better(&last->need, &last->run);
-    bool first = group->count++ == 0;
-    group->paths += last->paths;
-    group->entry += 1 + last->entry;
-    for (int c = 0; c < CHARS_COUNT; c++) {
-        bool possible = last->len_min == 0 || last->first.has[c];
-        group->ways[c] += possible ? last->ways : 0;
-        group->steps[c] += 1 + (possible ? last->steps : last->entry);
-    }
-    chars_add(&group->first, &last->first);
-    group->len_min = first || last->len_min < group->len_min ? last->len_min : group->len_min;
-    group->exact =
-        first ? exact : set_union(parser->arena, &group->exact, &exact, SET_EXACT_MAX);
-    group->need = first ? *need : set_union(parser->arena, &group->need, need, SET_NEED_MAX);
-}
-
-static double greatest(const double values[CHARS_COUNT])
-{
-    double max = 0;
-    for (int c = 0; c < CHARS_COUNT; c++)
-        max = values[c] > max ? values[c] : max;
-    return max;
-}
-
-static struct part close_group(struct parser *parser)
-{
-    end_alternative(parser);
-    struct group *group = top(parser);
-    struct part part = {
-        .paths = group->paths,
-        .ways = greatest(group->ways),
-        .steps = greatest(group->steps) + 1,
-        .entry = group->entry + 1,
-        .len_min = group->len_min,
-        .first = group->first,
-        .exact = group->exact,
-        .need = group->need,
-    };
-    /* Of different strings only those match at one place that begin with each other. */
-    if (part.exact.known && part.paths == part.exact.count && set_chain(&part.exact) < part.ways)
-        part.ways = set_chain(&part.exact);
-    if (group->lookaround) { /* atomic, and it takes nothing */
-        part.first = (struct char_set){{false}};
-        part.paths = part.ways = 1;
-        part.entry = part.steps;
-        part.len_min = 0;
-        part.assertion = true;
-        part.exact = set_of(parser->arena, STR(""));
-        part.need = SET_UNKNOWN;
-    }
-    parser->depth--;
-    return part;
-}
-
 static bool open_group(struct parser *parser)
 {
     static const char *const heads[] = {"?:", "?=", "?!", "?<=", "?<!"};
@@ -196,48 +54,19 @@ static bool open_group(struct parser *parser)
                (rest.len < strlen(heads[i]) || memcmp(rest.data, heads[i], strlen(heads[i])) != 0))
             i++;
         if (i == count)
-            return fault(parser, "of groups only (…), (?:…), (?=…), (?!…), (?<=…), (?<!…) are for rules");
+            return fault(parser,
+                         "of groups only (…), (?:…), (?=…), (?!…), (?<=…), (?<!…) are for rules");
         parser->at += strlen(heads[i]);
         lookaround = i > 0;
     }
     if (parser->depth + 1 == DEPTH_MAX)
         return fault(parser, "groups are nested too deeply");
     parser->depth++;
-    *top(parser) = (struct group){.lookaround = lookaround};
-    begin_sequence(parser);
+    group_begin(parser->arena, lookaround, top(parser));
     return true;
 }
 
 /* --- characters --- */
-
-static struct part assertion_part(struct parser *parser)
-{
-    return (struct part){.paths = 1,
-                         .ways = 1,
-                         .assertion = true,
-                         .exact = set_of(parser->arena, STR("")),
-                         .need = SET_UNKNOWN};
-}
-
-/* One character of a class. */
-static struct part class_part(void)
-{
-    return (struct part){.paths = 1,
-                         .ways = 1,
-                         .len_min = 1,
-                         .of_class = true,
-                         .exact = SET_UNKNOWN,
-                         .need = SET_UNKNOWN};
-}
-
-static struct part literal_part(struct parser *parser, char c)
-{
-    struct part part = class_part();
-    char lower = ascii_lower(c);
-    part.first.has[(unsigned char)lower & 0x7f] = true;
-    part.exact = set_of(parser->arena, (struct str){&lower, 1});
-    return part;
-}
 
 /* Whether a text in its normalised form can hold the character at `at`; moves behind it. */
 static bool take_character(struct parser *parser)
@@ -264,65 +93,66 @@ static bool take_escape(struct parser *parser, struct part *ret_part)
 {
     char c = peek(parser, 1);
     if (c == 'b' || c == 'B') {
-        *ret_part = assertion_part(parser);
+        *ret_part = part_of_assertion(parser->arena);
     } else if (c && strchr("dDwWsS", c)) {
-        *ret_part = class_part();
+        *ret_part = part_of_class();
         chars_add_class(&ret_part->first, c);
     } else if (ispunct((unsigned char)c)) {
-        *ret_part = literal_part(parser, c);
+        *ret_part = part_of_literal(parser->arena, c);
     } else {
-        return fault(parser, "of escapes only \\b \\B \\d \\D \\w \\W \\s \\S and those of punctuation "
-                             "are for rules");
+        return fault(parser,
+                     "of escapes only \\b \\B \\d \\D \\w \\W \\s \\S and those of punctuation "
+                     "are for rules");
     }
     parser->at += 2;
     return true;
 }
 
-/* One end of a range within a class, or a class within it, which is added at once; *ret_char is
- * '\0' unless it is a single ASCII character. */
-static bool take_member(struct parser *parser, struct char_set *set, char *ret_char)
+/* One end of a range within a class, or a class within it, which is added at once; *ret_char is an
+ * ASCII character, CHARS_OTHER, or 0 for a class. */
+static bool take_member(struct parser *parser, struct char_set *set, int *ret_char)
 {
     struct part part;
     char c = peek(parser, 0);
-    *ret_char = '\0';
+    *ret_char = c & 0x80 ? CHARS_OTHER : c;
     if (c == '[' && (peek(parser, 1) == ':' || peek(parser, 1) == '.' || peek(parser, 1) == '='))
         return fault(parser, "named classes are not for rules");
-    if (c != '\\') {
-        *ret_char = (char)(c & 0x80 ? '\0' : c);
-        set->has[CHARS_OTHER] |= (c & 0x80) != 0;
+    if (c != '\\')
         return take_character(parser);
-    }
     if (peek(parser, 1) == 'b' || peek(parser, 1) == 'B')
         return fault(parser, "\\b and \\B mean something else within a class");
     if (!take_escape(parser, &part))
         return false;
     char escaped = parser->text.data[parser->at - 1];
-    if (ispunct((unsigned char)escaped))
-        *ret_char = escaped;
-    else
+    *ret_char = ispunct((unsigned char)escaped) ? escaped : 0;
+    if (*ret_char == 0)
         chars_add_class(set, escaped);
     return true;
 }
 
 static bool take_range(struct parser *parser, struct char_set *set)
 {
-    char first, last;
+    int first, last;
     if (!take_member(parser, set, &first))
         return false;
     last = first;
-    if (peek(parser, 0) == '-' && peek(parser, 1) && peek(parser, 1) != ']') {
+    bool range = peek(parser, 0) == '-' && peek(parser, 1) && peek(parser, 1) != ']';
+    if (range) {
         parser->at++;
         if (!take_member(parser, set, &last))
             return false;
     }
-    for (int c = first; first && c <= last; c++)
-        set->has[(unsigned char)ascii_lower((char)c) & 0x7f] = true;
+    if (range && (first == CHARS_OTHER ||
+                  last == CHARS_OTHER)) /* some have ASCII letters for their other case */
+        return fault(parser, "of ranges only those of ASCII are for rules");
+    for (int c = first; c && c <= last; c++)
+        set->has[c < CHARS_OTHER ? (unsigned char)ascii_lower((char)c) : CHARS_OTHER] = true;
     return true;
 }
 
 static bool take_class(struct parser *parser, struct part *ret_part)
 {
-    *ret_part = class_part();
+    *ret_part = part_of_class();
     parser->at++;
     bool negated = peek(parser, 0) == '^';
     parser->at += negated;
@@ -369,40 +199,6 @@ static bool take_braces(struct parser *parser, int *ret_min, int *ret_max)
     return true;
 }
 
-static void repeat(struct parser *parser, struct part *part, int min, int max)
-{
-    double ways = 0, steps = 0, power = 1; /* ways of the repetitions so far */
-    double paths = 0, paths_power = 1;
-    int rounds_max = NORMALISED_MAX / (part->len_min ? part->len_min : 1) + 1;
-    for (int i = 0; i <= max && i <= rounds_max && steps <= PATTERN_STEPS_MAX; i++) {
-        if (i >= min) {
-            ways += power;
-            paths += paths_power;
-        }
-        steps += power * (part->steps + 1);
-        power *= part->ways;
-        paths_power *= part->paths;
-    }
-    struct string_set once = part->exact;
-    part->paths = paths;
-    part->ways = ways;
-    part->steps = steps;
-    part->entry += 2;
-    part->len_min = min < NORMALISED_MAX / (part->len_min + 1) ? min * part->len_min : NORMALISED_MAX;
-    if (min == 0) {
-        struct string_set nothing = set_of(parser->arena, STR(""));
-        part->exact = max == 1 ? set_union(parser->arena, &nothing, &once, SET_EXACT_MAX) : SET_UNKNOWN;
-        part->need = SET_UNKNOWN;
-        return;
-    }
-    if (once.known)
-        part->need = once;
-    for (int i = 1; i < min && part->exact.known; i++)
-        part->exact = set_product(parser->arena, &part->exact, &once);
-    if (min != max)
-        part->exact = SET_UNKNOWN;
-}
-
 static bool take_quantifier(struct parser *parser, struct part *part)
 {
     int min = 0, max = NORMALISED_MAX;
@@ -419,7 +215,7 @@ static bool take_quantifier(struct parser *parser, struct part *part)
         min = c == '+';
         max = c == '?' ? 1 : max;
     }
-    repeat(parser, part, min, max);
+    part_repeat(parser->arena, part, min, max);
     if (peek(parser, 0) == '?') /* lazy: the same ways in another order */
         parser->at++;
     c = peek(parser, 0);
@@ -437,7 +233,8 @@ static bool take_part(struct parser *parser, char c, struct part *ret_part)
         if (parser->depth == 0)
             return fault(parser, "a group is closed that is not open");
         parser->at++;
-        *ret_part = close_group(parser);
+        *ret_part = group_close(parser->arena, top(parser));
+        parser->depth--;
         return true;
     case '[':
         return take_class(parser, ret_part);
@@ -445,13 +242,13 @@ static bool take_part(struct parser *parser, char c, struct part *ret_part)
         return take_escape(parser, ret_part);
     case '.':
         parser->at++;
-        *ret_part = class_part();
+        *ret_part = part_of_class();
         chars_add_class(&ret_part->first, '.');
         return true;
     case '^':
     case '$':
         parser->at++;
-        *ret_part = assertion_part(parser);
+        *ret_part = part_of_assertion(parser->arena);
         return true;
     case '?':
     case '*':
@@ -459,7 +256,7 @@ static bool take_part(struct parser *parser, char c, struct part *ret_part)
     case '{':
         return fault(parser, "a quantifier with nothing before it");
     default:
-        *ret_part = c & 0x80 ? class_part() : literal_part(parser, c);
+        *ret_part = c & 0x80 ? part_of_class() : part_of_literal(parser->arena, c);
         ret_part->first.has[CHARS_OTHER] |= (c & 0x80) != 0;
         return take_character(parser);
     }
@@ -473,12 +270,11 @@ static bool end_pattern(struct parser *parser)
         return fault(parser, "an empty alternative matches every text");
     if (parser->count == ALTERNATIVES_MAX)
         return fault(parser, "too many alternatives; make two rules of it");
-    end_alternative(parser);
-    const struct group *whole = &parser->groups[0];
-    const struct string_set *need = set_better(&whole->need, &whole->exact);
+    struct part whole = group_close(parser->arena, &parser->groups[0]);
+    const struct string_set *need = set_better(&whole.need, &whole.exact);
     *pattern = (struct pattern){
         .text = {parser->text.data + parser->start, parser->at - parser->start},
-        .steps = greatest(whole->steps),
+        .steps = whole.steps,
     };
     if (set_is_useful(need)) {
         pattern->literals = need->items;
@@ -490,8 +286,7 @@ static bool end_pattern(struct parser *parser)
 
 static void begin_pattern(struct parser *parser)
 {
-    parser->groups[0] = (struct group){0};
-    begin_sequence(parser);
+    group_begin(parser->arena, false, &parser->groups[0]);
     parser->start = parser->at;
 }
 
@@ -499,13 +294,11 @@ static bool next_alternative(struct parser *parser)
 {
     if (parser->depth == 0 && !end_pattern(parser))
         return false;
-    if (parser->depth > 0)
-        end_alternative(parser);
     parser->at++;
     if (parser->depth == 0)
         begin_pattern(parser);
     else
-        begin_sequence(parser);
+        group_next(parser->arena, top(parser));
     return true;
 }
 
@@ -524,7 +317,7 @@ static bool parse(struct parser *parser)
         } else {
             if (!take_part(parser, c, &part) || !take_quantifier(parser, &part))
                 return false;
-            append(parser, &part);
+            group_append(parser->arena, top(parser), &part);
         }
     }
     if (parser->depth > 0)

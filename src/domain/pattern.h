@@ -23,7 +23,8 @@ struct pattern {
      * open, so that (a+)+ is without bound and a.*b.*c has the square of the longest text.
      */
     double steps;
-    struct str *literals; /* one of them stands in every text that matches; none: nothing is known */
+    struct str
+        *literals; /* one of them stands in every text that matches; none: nothing is known */
     int literal_count;
 };
 

@@ -44,8 +44,8 @@ struct string_set set_product(struct arena *arena, const struct string_set *a,
         for (int j = 0; j < b->count; j++) {
             if (a->items[i].len + b->items[j].len > SET_STRING_MAX)
                 return SET_UNKNOWN;
-            struct str item = arena_printf(arena, "%.*s%.*s", STR_ARG(a->items[i]),
-                                           STR_ARG(b->items[j]));
+            struct str item =
+                arena_printf(arena, "%.*s%.*s", STR_ARG(a->items[i]), STR_ARG(b->items[j]));
             if (!has(&set, item))
                 set.items[set.count++] = item;
         }

@@ -12,8 +12,8 @@
 struct output {
     char *text;
     size_t len;
-    size_t zero_end;           /* behind the last 0 */
-    size_t code_end;           /* behind the last number from 400 on */
+    size_t zero_end;            /* behind the last 0 */
+    size_t code_end;            /* behind the last number from 400 on */
     size_t mixed_at, mixed_end; /* the last short code */
 };
 
@@ -97,8 +97,7 @@ static bool is_short_code(const struct atom *atom)
         return atom->turns == 1 && len <= CODE_SHORT_MAX;
     if (atom->turns == 2)
         return len <= CODE_MIXED_MAX;
-    return atom->turns == 1 && atom->digits <= CODE_DIGITS_MAX &&
-           atom->letters <= CODE_LETTERS_MAX;
+    return atom->turns == 1 && atom->digits <= CODE_DIGITS_MAX && atom->letters <= CODE_LETTERS_MAX;
 }
 
 /* Numbers that tell something: reply codes, and what a provider adds to one ("554 30"). */

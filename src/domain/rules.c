@@ -1,5 +1,5 @@
-/* Loading rules: compiling their conditions, then proving what can be proven: no pattern takes long,
- * no rule is shadowed by another, every sample is decided as it says. */
+/* Loading rules: compiling their conditions, then proving what can be proven: no pattern takes
+ * long, no rule is shadowed by another, every sample is decided as it says. */
 #include "domain/rules.h"
 
 #include <ctype.h>
@@ -92,78 +92,6 @@ static enum rcode compile_names(struct loader *loader, const char *what, struct 
     return OK;
 }
 
-/* One to three digits off the front of `text`; -1 if there are none. */
-static int take_number(struct str *text)
-{
-    int number = 0, digits = 0;
-    while (text->len && isdigit((unsigned char)text->data[0]) && digits < 3) {
-        number = 10 * number + (text->data[0] - '0');
-        digits++;
-        text->data++, text->len--;
-    }
-    return digits ? number : -1;
-}
-
-static bool take_char(struct str *text, char c)
-{
-    if (!text->len || ascii_lower(text->data[0]) != c)
-        return false;
-    text->data++, text->len--;
-    return true;
-}
-
-/* "x", "7" or "501-513". */
-static bool take_range(struct str *text, int *ret_min, int *ret_max)
-{
-    if (take_char(text, 'x')) {
-        *ret_min = 0;
-        *ret_max = 999;
-        return true;
-    }
-    *ret_min = *ret_max = take_number(text);
-    if (*ret_min >= 0 && take_char(text, '-'))
-        *ret_max = take_number(text);
-    return *ret_min >= 0 && *ret_max >= *ret_min;
-}
-
-/* "x.2.1", "5.7.501-513" or "none". */
-static bool parse_status(struct str text, struct status_range *range)
-{
-    int cls_max;
-    if (str_equal(text, STR("none"))) {
-        range->cls = NO_STATUS;
-        return true;
-    }
-    if (!take_range(&text, &range->cls, &cls_max) || !take_char(&text, '.'))
-        return false;
-    if (range->cls != cls_max) /* x */
-        range->cls = 0;
-    else if (range->cls != 2 && range->cls != 4 && range->cls != 5)
-        return false;
-    return take_range(&text, &range->subject_min, &range->subject_max) && take_char(&text, '.') &&
-           take_range(&text, &range->detail_min, &range->detail_max) && !text.len;
-}
-
-/* "450", "55x", "4xx" or "none". */
-static bool parse_reply(struct str text, struct reply_range *range)
-{
-    *range = (struct reply_range){0, 0};
-    if (str_equal(text, STR("none")))
-        return true;
-    if (text.len != 3 || text.data[0] < '2' || text.data[0] > '5')
-        return false;
-    bool open = false;
-    for (size_t i = 0; i < 3; i++) {
-        bool any = ascii_lower(text.data[i]) == 'x';
-        if (!any && (open || !isdigit((unsigned char)text.data[i])))
-            return false;
-        open = any;
-        range->min = 10 * range->min + (any ? 0 : text.data[i] - '0');
-        range->max = 10 * range->max + (any ? 9 : text.data[i] - '0');
-    }
-    return true;
-}
-
 static enum rcode compile_codes(struct loader *loader, struct rule *rule)
 {
     const struct rule_source *source = loader->source;
@@ -173,7 +101,7 @@ static enum rcode compile_codes(struct loader *loader, struct rule *rule)
         return fail(loader, "status is no list of patterns such as x.2.1", source->status);
     rule->statuses = arena_alloc(&loader->set->arena, (size_t)count * sizeof(*rule->statuses));
     for (rule->status_count = 0; rule->status_count < count; rule->status_count++)
-        if (!parse_status(items[rule->status_count], &rule->statuses[rule->status_count]))
+        if (!status_range_parse(items[rule->status_count], &rule->statuses[rule->status_count]))
             return fail(loader, "status is no pattern such as x.2.1 or 5.7.501-513",
                         items[rule->status_count]);
     count = split(source->reply, items);
@@ -181,7 +109,7 @@ static enum rcode compile_codes(struct loader *loader, struct rule *rule)
         return fail(loader, "reply is no list of reply codes", source->reply);
     rule->replies = arena_alloc(&loader->set->arena, (size_t)count * sizeof(*rule->replies));
     for (rule->reply_count = 0; rule->reply_count < count; rule->reply_count++)
-        if (!parse_reply(items[rule->reply_count], &rule->replies[rule->reply_count]))
+        if (!reply_range_parse(items[rule->reply_count], &rule->replies[rule->reply_count]))
             return fail(loader, "reply is no reply code such as 450 or 55x",
                         items[rule->reply_count]);
     return OK;

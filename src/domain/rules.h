@@ -4,22 +4,11 @@
 #include <pcre2.h>
 
 #include "domain/classify.h"
+#include "domain/code_range.h"
 #include "domain/literals.h"
 #include "domain/names.h"
 #include "domain/normalise.h"
 #include "domain/pattern.h"
-
-#define NO_STATUS (-1)
-
-struct status_range {
-    int cls; /* 0: any; NO_STATUS: matches when there is no enhanced code */
-    int subject_min, subject_max;
-    int detail_min, detail_max;
-};
-
-struct reply_range {
-    int min, max;
-};
 
 struct rule {
     struct verdict verdict; /* its rule is the id */

@@ -70,25 +70,16 @@ static bool stage_covers(const struct rule *earlier, const struct rule *later)
     COVERS(earlier, later, stage_count, str_equal(later->stages[i], earlier->stages[j]));
 }
 
-static bool range_covers(const struct status_range *a, const struct status_range *b)
-{
-    if (a->cls == NO_STATUS || b->cls == NO_STATUS)
-        return a->cls == b->cls;
-    return (a->cls == 0 || a->cls == b->cls) && a->subject_min <= b->subject_min &&
-           a->subject_max >= b->subject_max && a->detail_min <= b->detail_min &&
-           a->detail_max >= b->detail_max;
-}
-
 static bool status_covers(const struct rule *earlier, const struct rule *later)
 {
-    COVERS(earlier, later, status_count, range_covers(&earlier->statuses[j], &later->statuses[i]));
+    COVERS(earlier, later, status_count,
+           status_range_covers(&earlier->statuses[j], &later->statuses[i]));
 }
 
 static bool reply_covers(const struct rule *earlier, const struct rule *later)
 {
     COVERS(earlier, later, reply_count,
-           earlier->replies[j].min <= later->replies[i].min &&
-               earlier->replies[j].max >= later->replies[i].max);
+           reply_range_covers(&earlier->replies[j], &later->replies[i]));
 }
 
 /* A clause without a pattern has an empty text. */

@@ -97,23 +97,16 @@ static bool stage_matches(const struct rule_set *set, const struct rule *rule, i
 
 static bool status_matches(const struct rule *rule, const struct status_code *code)
 {
-    for (int i = 0; i < rule->status_count; i++) {
-        const struct status_range *range = &rule->statuses[i];
-        if (range->cls == NO_STATUS ? code->cls == 0
-                                    : code->cls != 0 && (!range->cls || range->cls == code->cls) &&
-                                          code->subject >= range->subject_min &&
-                                          code->subject <= range->subject_max &&
-                                          code->detail >= range->detail_min &&
-                                          code->detail <= range->detail_max)
+    for (int i = 0; i < rule->status_count; i++)
+        if (status_range_holds(&rule->statuses[i], code))
             return true;
-    }
     return rule->status_count == 0;
 }
 
 static bool reply_matches(const struct rule *rule, int reply)
 {
     for (int i = 0; i < rule->reply_count; i++)
-        if (reply >= rule->replies[i].min && reply <= rule->replies[i].max)
+        if (reply_range_holds(&rule->replies[i], reply))
             return true;
     return rule->reply_count == 0;
 }
@@ -168,8 +161,7 @@ const struct rule *rules_decide(struct matcher *matcher, const struct subject *s
                   matcher->candidates);
     for (size_t word = 0; word < set->word_count; word++)
         for (uint64_t bits = matcher->candidates[word]; bits; bits &= bits - 1) {
-            const struct clause *clause =
-                &set->clauses[64 * word + (size_t)__builtin_ctzll(bits)];
+            const struct clause *clause = &set->clauses[64 * word + (size_t)__builtin_ctzll(bits)];
             if (clause->rule == refused)
                 continue;
             if (facts_mismatch(set, clause->rule, subject))

@@ -1,7 +1,8 @@
 /*
  * How fast bounces are classified on one thread, by the rules compiled in. The bounces are made of
- * tests/data/replies.tsv: each reply many times, with other addresses, hosts, queue ids, numbers and
- * times in it each time, in random order. Prints figures with and without the memory of verdicts.
+ * tests/data/replies.tsv: each reply many times, with other addresses, hosts, queue ids, numbers
+ * and times in it each time, in random order. Prints figures with and without the memory of
+ * verdicts.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +32,8 @@ static void append_random(struct buf *out, const char *alphabet, size_t len)
         buf_append(out, &alphabet[next_random((uint32_t)count)], 1);
 }
 
-/* The text with another local part, other documentation addresses, and other long runs of digits. */
+/* The text with another local part, other documentation addresses, and other long runs of digits.
+ */
 static struct str vary(struct arena *arena, struct str text)
 {
     struct buf out = {0};
@@ -93,7 +95,8 @@ int main(void)
         fprintf(stderr, "%s\n", err.text);
         return 1;
     }
-    printf("%-34s %21.1f ms\n", "loading the rules", (double)(clock_monotonic_us() - started) / 1e3);
+    printf("%-34s %21.1f ms\n", "loading the rules",
+           (double)(clock_monotonic_us() - started) / 1e3);
     struct bounce_facts *facts = mem_alloc(BOUNCES * sizeof(*facts));
     for (int i = 0; i < BOUNCES; i++) {
         facts[i] = replies.replies[next_random((uint32_t)replies.count)].facts;

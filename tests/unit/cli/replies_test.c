@@ -1,5 +1,5 @@
-/* The rules compiled in, on replies of mail servers as they are met: tests/data/replies.tsv, and every
- * combination of the family around 4.2.1. */
+/* The rules compiled in, on replies of mail servers as they are met: tests/data/replies.tsv, and
+ * every combination of the family around 4.2.1. */
 #include "command.h"
 
 #include "cli/settings.h"
@@ -58,7 +58,8 @@ struct phrase {
     const char *stage; /* NULL: rcpt */
 };
 
-/* English, Italian, French, German, Spanish; accents as they are, left out, or spelled otherwise. */
+/* English, Italian, French, German, Spanish; accents as they are, left out, or spelled otherwise.
+ */
 static const struct phrase disabled[] = {
     {"<ada@example.com>: mailbox temporarily disabled", NULL},
     {"The email account that you tried to reach is disabled", NULL},

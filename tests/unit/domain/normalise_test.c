@@ -31,7 +31,8 @@ static void lines_are_joined_and_their_repeated_prefixes_removed(void **unused)
     assert_normalised("450 one\n451 two", "450 one 451 two");
     assert_normalised("550 5.1.1 a\n550 5.1.1", "550 5.1.1 a");
     assert_normalised("550 a\n550", "550 a");
-    assert_normalised("5.1.1 The account\n5.1.1 does not exist", "5.1.1 the account does not exist");
+    assert_normalised("5.1.1 The account\n5.1.1 does not exist",
+                      "5.1.1 the account does not exist");
     assert_normalised(" 550\t A  B \x01 C ", "550 a b c");
     assert_normalised("", "");
 }
@@ -44,8 +45,9 @@ static void what_others_put_in_front_is_not_the_reply(void **unused)
     assert_normalised("SMTP error from remote mail server after RCPT TO:<a@b.example>:\n"
                       "    host mx.b.example [192.0.2.1]: 550 no such user",
                       "550 no such user");
-    assert_normalised("192.0.2.1 does not like recipient.\nRemote host said: 550 unknown\nGiving up",
-                      "550 unknown giving up");
+    assert_normalised(
+        "192.0.2.1 does not like recipient.\nRemote host said: 550 unknown\nGiving up",
+        "550 unknown giving up");
     assert_normalised("5.1.0 - Unknown address error 550-'5.7.1 Access denied' (attempts: 0)",
                       "550-'5.7.1 access denied' (attempts: 0)");
     assert_normalised("550 5.0.350 Remote server returned an error -> 550 5.7.1 Spam",
@@ -74,7 +76,8 @@ static void letters_lose_their_case_and_their_accents(void **unused)
                       "cafe \"x\" - ...");
     assert_normalised("\xef\xbc\xa8\xef\xbd\x89 \xe2\x84\xaa \xc5\xbf", "hi k s"); /* fullwidth */
     /* Other scripts stay. */
-    assert_normalised("\xd0\x9d\xd0\xb5\xd1\x82 \xe9\x82\xae", "\xd0\x9d\xd0\xb5\xd1\x82 \xe9\x82\xae");
+    assert_normalised("\xd0\x9d\xd0\xb5\xd1\x82 \xe9\x82\xae",
+                      "\xd0\x9d\xd0\xb5\xd1\x82 \xe9\x82\xae");
 }
 
 static void broken_encodings_are_read_as_what_they_were(void **unused)
@@ -139,7 +142,8 @@ static void what_tells_one_kind_of_reply_from_another_stays(void **unused)
     assert_normalised("https://support.google.com/mail/?p=NoSuchUser d9443c01a7336-1fe8a1si12a.1",
                       "https://support.google.com/mail/?p=nosuchuser 0");
     assert_normalised("RESOLVER.ADR.RecipNotFound; not", "resolver.adr.recipnotfound; not");
-    assert_normalised("User unknown.Please see www.example.com", "user unknown.please see www.example.com");
+    assert_normalised("User unknown.Please see www.example.com",
+                      "user unknown.please see www.example.com");
     assert_normalised("@ a@ @b e.g. x.y", "@ a@ @b e.g. x.y");
 }
 
@@ -175,7 +179,10 @@ static void every_letter_has_a_form_that_stays(void **unused)
             octets[len++] = (char)(0xe0 | point >> 12);
         else
             octets[len++] = (char)(0xf0 | point >> 18);
-        for (int shift = point < 0x80 ? -6 : point < 0x800 ? 0 : point < 0x10000 ? 6 : 12;
+        for (int shift = point < 0x80      ? -6
+                         : point < 0x800   ? 0
+                         : point < 0x10000 ? 6
+                                           : 12;
              shift >= 0; shift -= 6)
             octets[len++] = (char)(0x80 | (point >> shift & 0x3f));
         if (point >= 0xd800 && point < 0xe000)

@@ -1,4 +1,5 @@
-/* What is told of a pattern before it is matched must hold when it is: its steps and its literals. */
+/* What is told of a pattern before it is matched must hold when it is: its steps and its literals.
+ */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
@@ -95,11 +96,22 @@ static void steps_grow_with_what_quantifiers_leave_open(void **unused)
     assert_true(steps_of("(\\w+ ?){0,3}x") > PATTERN_STEPS_MAX);
 }
 
+static void ranges_of_characters_are_not_taken_for_less(void **unused)
+{
+    (void)unused;
+    /* What follows the repetition overlaps it, so that nothing closes what it leaves open. */
+    assert_true(steps_of("[a-c]+[b-d]+[a-d]+x") > PATTERN_STEPS_MAX);
+    assert_true(steps_of("[^a-x]+[yz]+ +x") > PATTERN_STEPS_MAX);
+    assert_true(steps_of("[\xd1\x8f]+\xd0\xb0+z") > PATTERN_STEPS_MAX);
+    assert_true(steps_of("[\xd1\x8f]+[abc]+z") < PATTERN_STEPS_MAX);
+}
+
 /* --- against PCRE2 --- */
 
 static void append_piece(char *out, int depth)
 {
-    static const char *const atoms[] = {"a", "b", "ab", "c", ".", "[ab]", "[^c]", "\\w", "\\b", "bc"};
+    static const char *const atoms[] = {"a",    "b",    "ab",  "c",   ".",
+                                        "[ab]", "[^c]", "\\w", "\\b", "bc"};
     static const char *const repeats[] = {"", "", "", "?", "{0,3}", "+", "*", "{2}", "+?"};
     uint32_t choice = next_random(depth > 2 ? 10 : 14);
     if (choice < 10) {
@@ -223,6 +235,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pattern_needs_the_rarest_literals_of_its_parts),
         cmocka_unit_test(alternatives_are_split_outside_of_groups),
+        cmocka_unit_test(ranges_of_characters_are_not_taken_for_less),
         cmocka_unit_test(steps_grow_with_what_quantifiers_leave_open),
         cmocka_unit_test(what_is_told_of_any_pattern_holds),
         cmocka_unit_test(all_literals_of_a_text_are_found),
