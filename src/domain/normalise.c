@@ -152,7 +152,9 @@ struct str reply_text(struct str diagnostic, char scratch[RAW_MAX])
     struct str text = trim(diagnostic);
     if (text.len > RAW_MAX)
         text.len = RAW_MAX;
-    if (text.len && memchr(text.data, '=', text.len))
+    if (!text.len)
+        return text;
+    if (memchr(text.data, '=', text.len))
         text = (struct str){scratch, encoded_undo(text, scratch)};
     text = behind(text, type_len(text));
     return behind(text, introduction_len(text));

@@ -320,6 +320,11 @@ static enum rcode check_rules(struct loader *loader, const struct rule_source *s
     struct rule_set *set = loader->set;
     struct matcher matcher;
     enum rcode rc = OK;
+    struct clause *next = set->clauses; /* they have moved while they grew */
+    for (int i = 0; i < set->rule_count; i++) {
+        set->rules[i].clauses = next;
+        next += set->rules[i].clause_count;
+    }
     rules_index(set, loader->patterns);
     matcher_init(&matcher, set);
     struct subject *subject = arena_alloc(&loader->scratch, sizeof(*subject));
@@ -347,11 +352,6 @@ enum rcode rule_set_new(const char *file, const struct rule_source *sources, int
     for (int i = 0; rc == OK && i < source_count; i++) {
         loader.source = &sources[i];
         rc = compile_rule(&loader);
-    }
-    struct clause *next = set->clauses; /* they have moved while they grew */
-    for (int i = 0; i < set->rule_count; i++) {
-        set->rules[i].clauses = next;
-        next += set->rules[i].clause_count;
     }
     if (rc == OK)
         rc = check_rules(&loader, sources);
