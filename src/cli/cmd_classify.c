@@ -127,18 +127,21 @@ static void show_trial(void *context, const struct rule_trial *trial)
     output_row(output, cells);
 }
 
-static void show_subject(const struct explanation *explanation)
+static void show_subject(const struct bounce_facts *facts, const struct explanation *explanation)
 {
     const struct status_code *code = &explanation->status;
+    struct str text = {explanation->text, explanation->text_len};
     char status[32] = "-", reply[32] = "-";
     if (code->cls)
         snprintf(status, sizeof(status), "%d.%d.%d", code->cls, code->subject, code->detail);
-    if (explanation->reply)
+    if (facts->reply_code || reply_find(text))
         snprintf(reply, sizeof(reply), "%d", explanation->reply);
+    else if (explanation->reply)
+        snprintf(reply, sizeof(reply), "%dxx", explanation->reply / 100);
     printf("status %s, reply %s, mx %.*s, stage %.*s\ntext   %.*s\n\n", status, reply,
            STR_ARG(explanation->mx.data ? explanation->mx : STR("-")),
            STR_ARG(explanation->stage.data ? explanation->stage : STR("-")),
-           (int)explanation->text_len, explanation->text);
+           STR_ARG(text.len ? text : STR("-")));
 }
 
 /* Every rule up to the one that decides; the last row is the decision, by a code if need be. */
@@ -153,7 +156,7 @@ static void explain(struct classifier *classifier, const struct bounce_facts *fa
     if (!explanation.by_rule)
         show_trial(&output, &(struct rule_trial){.verdict = &explanation.verdict});
     if (format == OUTPUT_TABLE)
-        show_subject(&explanation);
+        show_subject(facts, &explanation);
     output_end(&output);
 }
 

@@ -1,6 +1,6 @@
 /*
- * Status and reply codes from anywhere: what is found stands in the text, in the bounds of its kind,
- * and is the same when it is read by itself.
+ * Status and reply codes from anywhere: what is found stands in the text, in the bounds of its
+ * kind, and is the same when it is read by itself.
  */
 #include <assert.h>
 #include <stdio.h>

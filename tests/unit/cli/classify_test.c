@@ -49,6 +49,8 @@ static void bad_flags_are_usage_errors(void **unused)
     assert_usage((struct command){ARGS("5.1.1", "5.1.2")}, "\"5.1.2\" is one argument too many");
     assert_usage((struct command){ARGS("-o", "xml")},
                  "-o takes table, json, jsonl or tsv, not \"xml\"");
+    assert_usage((struct command){ARGS("--explain")},
+                 "--explain is for one bounce: give a STATUS or --text");
 }
 
 /* --- lines --- */
@@ -190,6 +192,58 @@ static void a_rule_whose_sample_fails_stops_with_its_line(void **unused)
     buf_deinit(&rules);
 }
 
+/* --- why --- */
+
+static const char two_rules[] =
+    "- {id: own.full, mx: example.org, stage: rcpt, status: x.2.2, reply: 452, class: SOFT,\n"
+    "   reason: mailbox_full, text: quota,\n"
+    "   positive: [{text: 452 4.2.2 quota, mx: example.org, stage: rcpt}],\n"
+    "   negative: [{text: 452 quota}]}\n"
+    "- {id: own.gone, reply: 5xx, text: '@ is gone', class: HARD, reason: user_unknown,\n"
+    "   positive: [{text: 550 a@b is gone}], negative: [{text: 450 a@b is gone}]}\n";
+
+#define EXPLAIN(...) ARGS("--set", "rules.file=rules.yaml", "--explain", __VA_ARGS__)
+
+static void each_rule_tells_why_it_does_not_match(void **unused)
+{
+    (void)unused;
+    write_file("rules.yaml", STR(two_rules));
+    assert_command(
+        (struct command){EXPLAIN("--text", "550-5.1.1 <Ada@Example.ORG>\n550 5.1.1 IS gone")},
+        EXIT_CODE_OK,
+        "status 5.1.1, reply 550, mx -, stage -\n"
+        "text   550-5.1.1 <@> is gone\n\n"
+        "RULE        LINE  CLASS  REASON        MATCH  BECAUSE\n"
+        "own.full       1  SOFT   mailbox_full  false  no mx stage status reply text\n"
+        "own.gone       5  HARD   user_unknown  false  no text\n"
+        "code.5.1.1     -  HARD   user_unknown  true   -\n",
+        "");
+    assert_command((struct command){EXPLAIN("--text", "ada@example.org is gone", "--mx",
+                                            "mx.example.org", "--stage", "RCPT", "5.2.2")},
+                   EXIT_CODE_OK,
+                   "status 5.2.2, reply 5xx, mx example.org, stage rcpt\n"
+                   "text   @ is gone\n\n"
+                   "RULE      LINE  CLASS  REASON        MATCH  BECAUSE\n"
+                   "own.full     1  SOFT   mailbox_full  false  no reply text\n"
+                   "own.gone     5  HARD   user_unknown  true   -\n",
+                   "");
+}
+
+static void an_explanation_has_every_format(void **unused)
+{
+    (void)unused;
+    write_file("rules.yaml", STR(two_rules));
+    assert_command((struct command){EXPLAIN("-o", "jsonl", "--reply", "450")}, EXIT_CODE_OK,
+                   "{\"rule\":\"own.full\",\"line\":1,\"class\":\"SOFT\",\"reason\":"
+                   "\"mailbox_full\",\"match\":false,\"because\":\"no mx stage status reply "
+                   "text\"}\n"
+                   "{\"rule\":\"own.gone\",\"line\":5,\"class\":\"HARD\",\"reason\":"
+                   "\"user_unknown\",\"match\":false,\"because\":\"no reply text\"}\n"
+                   "{\"rule\":\"reply.450\",\"line\":null,\"class\":\"TRANSIENT\",\"reason\":"
+                   "\"other\",\"match\":true,\"because\":null}\n",
+                   "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +260,8 @@ int main(void)
         cmocka_unit_test(the_default_rules_load_and_all_their_samples_hold),
         cmocka_unit_test(rules_of_the_configuration_decide),
         cmocka_unit_test(a_rule_whose_sample_fails_stops_with_its_line),
+        cmocka_unit_test(each_rule_tells_why_it_does_not_match),
+        cmocka_unit_test(an_explanation_has_every_format),
     };
     return cmocka_run_group_tests(tests, enter_dir, leave_dir);
 }

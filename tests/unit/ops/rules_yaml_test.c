@@ -49,6 +49,37 @@ static void a_rule_keeps_its_strings_its_samples_and_their_lines(void **unused)
     rules_text_deinit(&rules);
 }
 
+static void texts_of_more_lines_keep_them_and_may_be_shared(void **unused)
+{
+    (void)unused;
+    static const char text[] = "- id: a\n"
+                               "  text: &words |-\n"
+                               "    one\n"
+                               "    two\n"
+                               "  class: SOFT\n"
+                               "  reason: moved\n"
+                               "- id: b\n"
+                               "  class: HARD\n"
+                               "  text: *words\n"
+                               "  reason: other\n"
+                               "- id: c\n"
+                               "  class: HARD\n"
+                               "  text:\n"
+                               "    'three'\n"
+                               "  reason: other\n";
+    struct rules_text rules = {0};
+    struct err err;
+    if (rules_text_parse("r.yaml", STR(text), &rules, &err) != OK)
+        fail_msg("%s", err.text);
+    assert_string_equal(rules.rules[0].text, "one\ntwo");
+    assert_int_equal(rules.rules[0].text_line, 3);
+    assert_string_equal(rules.rules[1].text, "one\ntwo");
+    assert_int_equal(rules.rules[1].line, 7);
+    assert_int_equal(rules.rules[1].text_line, 3); /* where the shared text stands */
+    assert_int_equal(rules.rules[2].text_line, 14);
+    rules_text_deinit(&rules);
+}
+
 static void the_file_compiled_in_loads(void **unused)
 {
     (void)unused;
@@ -117,6 +148,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_rule_keeps_its_strings_its_samples_and_their_lines),
+        cmocka_unit_test(texts_of_more_lines_keep_them_and_may_be_shared),
         cmocka_unit_test(the_file_compiled_in_loads),
         cmocka_unit_test(what_is_no_list_of_rules_is_refused),
         cmocka_unit_test(a_key_that_is_unknown_or_doubled_is_refused_where_it_stands),
