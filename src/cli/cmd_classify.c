@@ -271,7 +271,7 @@ static bool is_blank(struct str line)
 static enum rcode classify_line(struct classifier *classifier, struct str line,
                                 struct output *output, struct err *err)
 {
-    struct bounce_facts facts;
+    struct bounce_facts facts = {0};
     json_error_t error;
     json_t *object = json_loadb(line.data, line.len, JSON_ALLOW_NUL | JSON_DECODE_ANY, &error);
     if (!object)

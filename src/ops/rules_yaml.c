@@ -3,6 +3,7 @@
 #include <cyaml/cyaml.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/arena.h"
 #include "embedded.h"
@@ -53,6 +54,14 @@ struct complaint {
     unsigned line, column;
 };
 
+/* "(line: 7, column: 3)" */
+static void take_position(struct complaint *complaint, const char *text)
+{
+    const char *column = strstr(text, "column: ");
+    complaint->line = (unsigned)strtoul(text + strlen("(line: "), NULL, 10);
+    complaint->column = column ? (unsigned)strtoul(column + strlen("column: "), NULL, 10) : 1;
+}
+
 static void complain(cyaml_log_t level, void *context, const char *format, va_list args)
 {
     struct complaint *complaint = context;
@@ -62,7 +71,7 @@ static void complain(cyaml_log_t level, void *context, const char *format, va_li
     vsnprintf(text, sizeof(text), format, args);
     const char *position = strstr(text, "(line: ");
     if (position && !complaint->line)
-        sscanf(position, "(line: %u, column: %u)", &complaint->line, &complaint->column);
+        take_position(complaint, position);
     else if (!position && !complaint->text[0] && !strstr(text, "Backtrace"))
         snprintf(complaint->text, sizeof(complaint->text), "%.*s",
                  (int)strcspn(strncmp(text, "Load: ", 6) ? text : text + 6, "\n"),
