@@ -89,7 +89,8 @@ def main():
         skip("RIMBALZO_CORPUS does not name the folder of a corpus")
     found = facts_by_file(options.ingest or options.rimbalzo, os.path.join(corpus, "eml"))
     labels, rows = [], []
-    for label in read_labels(os.path.join(corpus, "labels.tsv")):
+    all_labels = read_labels(os.path.join(corpus, "labels.tsv"))
+    for label in all_labels:
         recipients = found.get(label["file"], [])
         if int(label["recipient_index"]) < len(recipients):
             labels.append(label)
@@ -112,7 +113,10 @@ def main():
             problems.append(f"{where[0]} {where[1]}: a dispute no more")
     share = 100 * agreed / len(rows) if rows else 0
     share_unknown = 100 * unknown / with_text if with_text else 100
-    print(f"{len(rows)} recipients: {share:.1f} % agree; of {with_text} with a text {share_unknown:.1f} % are UNKNOWN")
+    print(
+        f"{len(rows)} of {len(all_labels)} recipients are found: {share:.1f} % agree; "
+        f"of {with_text} with a text {share_unknown:.1f} % are UNKNOWN"
+    )
     if share < 95:
         problems.append("less than 95 % agree")
     if share_unknown > 5:
