@@ -40,15 +40,29 @@ static struct str behind(struct str text, size_t skipped)
     return trim((struct str){text.data + skipped, text.len - skipped});
 }
 
+static bool begins_with(struct str text, const char *word)
+{
+    size_t i = 0;
+    while (word[i] && i < text.len && ascii_lower(text.data[i]) == word[i])
+        i++;
+    return !word[i];
+}
+
 /* Octets of a diagnostic type at the start (RFC 3464 2.3.6): "smtp;", "X-Postfix;". */
 static size_t type_len(struct str text)
 {
-    for (size_t i = 0; i < text.len && i < TYPE_MAX; i++) {
-        char c = ascii_lower(text.data[i]);
+    static const char *const types[] = {"x-", "smtp", "lmtp", "esmtp", "dns", "unix", "unknown"};
+    size_t len = 0;
+    for (size_t i = 0; len == 0 && i < sizeof(types) / sizeof(types[0]); i++)
+        len = begins_with(text, types[i]) ? strlen(types[i]) : 0;
+    bool open = len == 2; /* x- and any name */
+    while (len && len < text.len && len < TYPE_MAX) {
+        char c = ascii_lower(text.data[len]);
         if (c == ';')
-            return i ? i + 1 : 0;
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == ' '))
+            return len + 1;
+        if (c != ' ' && !(open && ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-')))
             return 0;
+        len++;
     }
     return 0;
 }
@@ -66,12 +80,9 @@ static bool ends_with_said(struct str text)
         size_t len = strlen(words[i]);
         if (text.len < len)
             continue;
-        const char *word = text.data + text.len - len;
-        size_t same = 0;
-        while (same < len && ascii_lower(word[same]) == words[i][same])
-            same++;
-        char before = text.len > len ? ascii_lower(word[-1]) : ' ';
-        if (same == len && !(before >= 'a' && before <= 'z'))
+        struct str word = {text.data + text.len - len, len};
+        char before = text.len > len ? ascii_lower(word.data[-1]) : ' ';
+        if (begins_with(word, words[i]) && !(before >= 'a' && before <= 'z'))
             return true;
     }
     return false;

@@ -141,6 +141,9 @@ static void what_tells_one_kind_of_reply_from_another_stays(void **unused)
                       "see https://www.spamhaus.org/query/ip/0.");
     assert_normalised("https://support.google.com/mail/?p=NoSuchUser d9443c01a7336-1fe8a1si12a.1",
                       "https://support.google.com/mail/?p=nosuchuser 0");
+    assert_normalised("x-Unix ; 550 A", "550 a");
+    assert_normalised("550 Not a valid sender; no user", "550 not a valid sender; no user");
+    assert_normalised("Rejected; see there", "rejected; see there");
     assert_normalised("RESOLVER.ADR.RecipNotFound; not", "resolver.adr.recipnotfound; not");
     assert_normalised("User unknown.Please see www.example.com",
                       "user unknown.please see www.example.com");
