@@ -54,9 +54,7 @@ def read_disputes():
 
 
 def run(command, **options):
-    """The program takes every RIMBALZO_ variable for a key of its configuration."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RIMBALZO_")}
-    return subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", env=environment, **options)
+    return subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", **options)
 
 
 def facts_by_file(program, folder):
