@@ -190,6 +190,16 @@ static void delivery_cb(rd_kafka_t *handle, const rd_kafka_message_t *message, v
         client->on_delivery(client->context, message);
 }
 
+static int statistics_cb(rd_kafka_t *handle, char *json, size_t len, void *opaque)
+{
+    struct client *client = opaque;
+    struct statistics statistics;
+    (void)handle;
+    if (client->on_statistics && statistics_parse(json, len, &statistics))
+        client->on_statistics(client->context, &statistics);
+    return 0; /* librdkafka frees the text */
+}
+
 /* --- life --- */
 
 static void release(struct client *client)
@@ -210,6 +220,7 @@ enum rcode client_new(const struct client_options *options, struct client **ret_
     client->on_error = options->on_error;
     client->on_rebalance = options->on_rebalance;
     client->on_delivery = options->on_delivery;
+    client->on_statistics = options->on_statistics;
 
     enum rcode rc = conf_fill(conf, options, err);
     if (rc != OK)
@@ -221,6 +232,8 @@ enum rcode client_new(const struct client_options *options, struct client **ret_
         rd_kafka_conf_set_rebalance_cb(conf, rebalance_cb);
     if (options->on_delivery)
         rd_kafka_conf_set_dr_msg_cb(conf, delivery_cb);
+    if (options->on_statistics)
+        rd_kafka_conf_set_stats_cb(conf, statistics_cb);
     client->handle = rd_kafka_new(options->type, conf, text, sizeof(text));
     if (!client->handle) {
         rc = err_set(err, E_CONFIG, "kafka.*: %s", text);
@@ -274,6 +287,7 @@ bool client_free(struct client *client, bool leave, int deadline_ms)
     client->on_error = NULL;
     client->on_rebalance = NULL;
     client->on_delivery = NULL;
+    client->on_statistics = NULL;
     client->context = NULL;
     struct ending *ending = mem_zalloc(sizeof(*ending));
     ending->client = client;

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "kafka/property.h"
+#include "kafka/statistics.h"
 
 struct client {
     rd_kafka_t *handle;
@@ -21,6 +22,7 @@ struct client {
     void (*on_rebalance)(void *context, rd_kafka_resp_err_t code,
                          rd_kafka_topic_partition_list_t *partitions);
     void (*on_delivery)(void *context, const rd_kafka_message_t *message);
+    void (*on_statistics)(void *context, const struct statistics *statistics);
 
     /* librdkafka logs from its own threads. */
     pthread_mutex_t log_lock;
@@ -40,6 +42,8 @@ struct client_options {
     void (*on_rebalance)(void *context, rd_kafka_resp_err_t code,
                          rd_kafka_topic_partition_list_t *partitions);
     void (*on_delivery)(void *context, const rd_kafka_message_t *message);
+    /* Every kafka.statistics.interval.ms; only a handle that is polled all the time may want it. */
+    void (*on_statistics)(void *context, const struct statistics *statistics);
 };
 
 /* E_CONFIG: librdkafka refuses a property or their combination. Connects to nothing yet. */

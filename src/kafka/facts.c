@@ -45,15 +45,16 @@ static enum rcode facts_wait(struct facts *facts, int wanted, const char *what, 
     return OK;
 }
 
-static rd_kafka_AdminOptions_t *admin_options(struct client *client, rd_kafka_admin_op_t operation)
+rd_kafka_AdminOptions_t *facts_admin_options(struct client *client, rd_kafka_admin_op_t operation,
+                                             int timeout_ms)
 {
     char text[128];
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(client->handle, operation);
-    rd_kafka_AdminOptions_set_request_timeout(options, REQUEST_TIMEOUT_MS, text, sizeof(text));
+    rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, text, sizeof(text));
     return options;
 }
 
-static enum rcode event_error(rd_kafka_event_t *event, const char *what, struct err *err)
+enum rcode facts_event_error(rd_kafka_event_t *event, const char *what, struct err *err)
 {
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -70,7 +71,7 @@ static void ask_committed(struct facts *facts, struct client *client, const char
     rd_kafka_ListConsumerGroupOffsets_t *request =
         rd_kafka_ListConsumerGroupOffsets_new(group, partitions);
     rd_kafka_AdminOptions_t *options =
-        admin_options(client, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
+        facts_admin_options(client, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, REQUEST_TIMEOUT_MS);
     rd_kafka_error_t *error = rd_kafka_AdminOptions_set_require_stable_offsets(options, 1);
     if (error)
         rd_kafka_error_destroy(error);
@@ -129,7 +130,7 @@ static enum rcode read_committed(rd_kafka_event_t *event, const char *const topi
 {
     static const rd_kafka_topic_partition_t none = {.offset = -1};
     size_t group_count = 0;
-    enum rcode rc = event_error(event, "committed offsets", err);
+    enum rcode rc = facts_event_error(event, "committed offsets", err);
     if (rc != OK)
         return rc;
     const rd_kafka_group_result_t **groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
@@ -179,7 +180,8 @@ static void ask_watermark(struct facts *facts, struct client *client, const char
                           int32_t partition, enum mark mark)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_AdminOptions_t *options = admin_options(client, RD_KAFKA_ADMIN_OP_LISTOFFSETS);
+    rd_kafka_AdminOptions_t *options =
+        facts_admin_options(client, RD_KAFKA_ADMIN_OP_LISTOFFSETS, REQUEST_TIMEOUT_MS);
     rd_kafka_error_t *error = rd_kafka_AdminOptions_set_isolation_level(
         options, mark == MARK_STABLE ? RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED
                                      : RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED);
@@ -197,7 +199,7 @@ static enum rcode read_watermark(rd_kafka_event_t *event, const char *what,
                                  struct port_watermarks *watermarks, struct err *err)
 {
     size_t count = 0;
-    enum rcode rc = event_error(event, what, err);
+    enum rcode rc = facts_event_error(event, what, err);
     if (rc != OK)
         return rc;
     const rd_kafka_ListOffsetsResultInfo_t **infos =

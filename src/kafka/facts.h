@@ -22,6 +22,12 @@ struct facts {
 /* Forgets the pending question. Before the client is freed. */
 void facts_drop(struct facts *facts);
 
+/* Shared with lag.c: options of an admin request, and the error of its answer. */
+rd_kafka_AdminOptions_t *facts_admin_options(struct client *client, rd_kafka_admin_op_t operation,
+                                             int timeout_ms);
+enum rcode facts_event_error(rd_kafka_event_t *event, const char *what,
+                             struct err *err) WARN_UNUSED;
+
 /* port.h `committed`: the stable offsets of `group` on both topics. */
 enum rcode facts_committed(struct facts *facts, struct client *client, const char *group,
                            const char *const topics[2], struct port_committed *inout, int count,
@@ -35,6 +41,10 @@ enum rcode facts_watermarks(struct facts *facts, struct client *client, const ch
 /* From fresh metadata; E_TOPICS if the topic does not exist. */
 enum rcode facts_partition_count(struct client *client, const char *topic, int32_t *ret_count,
                                  struct err *err) WARN_UNUSED;
+
+/* The same, asked again until `deadline_ms` (monotonic). */
+enum rcode facts_partition_count_wait(struct client *client, const char *topic, int64_t deadline_ms,
+                                      int32_t *ret_count, struct err *err) WARN_UNUSED;
 
 enum rcode facts_cluster_id(struct client *client, struct arena *arena, struct str *ret_id,
                             struct err *err) WARN_UNUSED;

@@ -13,13 +13,32 @@ enum rcode kafka_port_reader(struct kafka_port *self, struct scan **ret_reader, 
     if (!self->reader.client) {
         /* It never joins the group: the name only passes the access rules that the member passes.
          */
-        enum rcode rc =
-            scan_open(&self->reader, "reader", kafka_port_properties(self), self->group, err);
+        enum rcode rc = scan_open(&self->reader, "reader", kafka_port_properties(self),
+                                  client_reader_defaults, self->group, err);
         if (rc != OK)
             return rc;
     }
     *ret_reader = &self->reader;
     return OK;
+}
+
+const char *const kafka_client_names[KAFKA_CLIENT_COUNT] = {
+#define X(constant, string) [constant] = string,
+    KAFKA_CLIENTS(X)
+#undef X
+};
+
+const struct kafka_statistics *kafka_port_statistics(const struct port *port)
+{
+    return ((const struct kafka_port *)port)->statistics;
+}
+
+static enum rcode port_poll(struct port *port, int timeout_ms, size_t max,
+                            struct port_record *ret_records, size_t *ret_count,
+                            int32_t *ret_partition, struct err *err)
+{
+    producer_serve(kafka_port_of(port));
+    return member_poll(port, timeout_ms, max, ret_records, ret_count, ret_partition, err);
 }
 
 /* --- restore and facts --- */
@@ -147,7 +166,7 @@ static void port_free(struct port *port)
 
 static const struct port_ops kafka_port_ops = {
     .free = port_free,
-    .poll = member_poll,
+    .poll = port_poll,
     .release = member_release,
     .assign = member_assign,
     .position = member_position,

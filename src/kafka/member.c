@@ -36,6 +36,7 @@ static const struct kafka_property member_defaults[] = {
     {"queued.min.messages", "100000"},
     {"reconnect.backoff.max.ms", "2000"},
     {"socket.keepalive.enable", "true"},
+    {"statistics.interval.ms", "5000"},
     {"log.connection.close", "false"},
     {NULL, NULL},
 };
@@ -144,6 +145,11 @@ static void on_rebalance(void *context, rd_kafka_resp_err_t code,
     rd_kafka_yield(self->member.client->handle); /* poll returns at once, not at its timeout */
 }
 
+static void on_statistics(void *context, const struct statistics *statistics)
+{
+    kafka_port_tell(context, KAFKA_CONSUMER, statistics);
+}
+
 /* --- life --- */
 
 enum rcode member_open(struct kafka_port *self, struct err *err)
@@ -169,6 +175,7 @@ enum rcode member_open(struct kafka_port *self, struct err *err)
         .context = self,
         .on_error = on_error,
         .on_rebalance = on_rebalance,
+        .on_statistics = on_statistics,
     };
     enum rcode rc = client_new(&options, &member->client, err);
     if (rc != OK)
@@ -202,6 +209,7 @@ void member_close(struct kafka_port *self, int deadline_ms)
     client_free(member->client, !self->instance, deadline_ms);
     mem_free(member->owned);
     *member = (struct member){0};
+    atomic_store(&self->statistics[KAFKA_CONSUMER].told, false);
 }
 
 /* --- poll --- */

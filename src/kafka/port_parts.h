@@ -54,6 +54,7 @@ struct kafka_port {
     struct producer producer;
     struct scan reader; /* opened when first needed */
     struct facts facts;
+    struct kafka_statistics statistics[KAFKA_CLIENT_COUNT];
 };
 
 static inline struct kafka_port *kafka_port_of(struct port *port)
@@ -64,6 +65,15 @@ static inline struct kafka_port *kafka_port_of(struct port *port)
 static inline struct kafka_properties kafka_port_properties(const struct kafka_port *self)
 {
     return (struct kafka_properties){self->properties, self->property_count};
+}
+
+static inline void kafka_port_tell(struct kafka_port *self, enum kafka_client client,
+                                   const struct statistics *statistics)
+{
+    struct kafka_statistics *told = &self->statistics[client];
+    atomic_store(&told->brokers_up, statistics->brokers_up);
+    atomic_store(&told->waiting, statistics->waiting);
+    atomic_store(&told->told, true);
 }
 
 enum rcode kafka_port_reader(struct kafka_port *self, struct scan **ret_reader,
@@ -81,6 +91,7 @@ int64_t member_position(struct port *port, int32_t partition);
 
 enum rcode producer_open(struct port *port, struct err *err);
 void producer_close(struct port *port);
+void producer_serve(struct kafka_port *self);
 void producer_deinit(struct producer *producer);
 enum rcode producer_begin(struct port *port, struct err *err);
 enum rcode producer_send(struct port *port, const struct port_message *message, struct err *err);

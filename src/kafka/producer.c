@@ -26,6 +26,7 @@ static const struct kafka_property producer_defaults[] = {
     {"topic.metadata.propagation.max.ms", "10000"},
     {"reconnect.backoff.max.ms", "2000"},
     {"socket.keepalive.enable", "true"},
+    {"statistics.interval.ms", "5000"},
     {"log.connection.close", "false"},
     {NULL, NULL},
 };
@@ -105,6 +106,11 @@ static void on_error(void *context, rd_kafka_resp_err_t code, const char *text)
     (void)text;
 }
 
+static void on_statistics(void *context, const struct statistics *statistics)
+{
+    kafka_port_tell(context, KAFKA_PRODUCER, statistics);
+}
+
 static enum rcode producer_create(struct kafka_port *self, struct err *err)
 {
     struct producer *producer = &self->producer;
@@ -124,6 +130,7 @@ static enum rcode producer_create(struct kafka_port *self, struct err *err)
         .context = self,
         .on_error = on_error,
         .on_delivery = on_delivery,
+        .on_statistics = on_statistics,
     };
     enum rcode rc = client_new(&options, &producer->client, err);
     if (rc != OK)
@@ -174,6 +181,14 @@ void producer_close(struct port *port)
     if (!client_free(producer->client, false, CLOSE_DEADLINE_MS))
         log_warn("producer_abandoned", "the old producer does not end; it is left to itself");
     producer->client = NULL;
+    atomic_store(&kafka_port_of(port)->statistics[KAFKA_PRODUCER].told, false);
+}
+
+/* Between transactions too, or statistics and errors would pile up in its queue. */
+void producer_serve(struct kafka_port *self)
+{
+    if (self->producer.client)
+        rd_kafka_poll(self->producer.client->handle, 0);
 }
 
 void producer_deinit(struct producer *producer)

@@ -29,7 +29,8 @@ enum rcode kafka_reader_open(struct kafka_properties properties, const char *gro
                              struct kafka_reader **ret_reader, struct err *err)
 {
     struct kafka_reader *reader = mem_zalloc(sizeof(*reader));
-    enum rcode rc = scan_open(&reader->scan, "reader", properties, group, err);
+    enum rcode rc =
+        scan_open(&reader->scan, "reader", properties, client_reader_defaults, group, err);
     if (rc != OK) {
         mem_free(reader);
         return rc;

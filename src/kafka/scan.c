@@ -36,7 +36,7 @@ static void on_error(void *context, rd_kafka_resp_err_t code, const char *text)
 }
 
 enum rcode scan_open(struct scan *scan, const char *role, struct kafka_properties properties,
-                     const char *group, struct err *err)
+                     const struct kafka_property *defaults, const char *group, struct err *err)
 {
     struct kafka_property required[] = {
         {"group.id", group},
@@ -52,7 +52,7 @@ enum rcode scan_open(struct scan *scan, const char *role, struct kafka_propertie
         .type = RD_KAFKA_CONSUMER,
         .role = role,
         .properties = properties,
-        .defaults = client_reader_defaults,
+        .defaults = defaults,
         .required = required,
         .context = scan,
         .on_error = on_error,

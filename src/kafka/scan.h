@@ -14,10 +14,12 @@ struct scan {
     struct err failure;
 };
 
-/* `group`: librdkafka wants one for assigning. Nothing is committed to it here, and without that it
- * never comes to be. */
+/* `defaults`: properties that the user's override, such as client_reader_defaults. `group`:
+ * librdkafka wants one for assigning. Nothing is committed to it here, and without that it never
+ * comes to be. */
 enum rcode scan_open(struct scan *scan, const char *role, struct kafka_properties properties,
-                     const char *group, struct err *err) WARN_UNUSED;
+                     const struct kafka_property *defaults, const char *group,
+                     struct err *err) WARN_UNUSED;
 void scan_close(struct scan *scan); /* of an open or zeroed one */
 
 /* Reads exactly these from now on. Earlier records become invalid. */

@@ -340,7 +340,8 @@ static enum rcode compare(const struct topics_options *options, struct client *c
 static enum rcode open_client(const struct topics_options *options, struct scan *scan,
                               struct err *err)
 {
-    return scan_open(scan, "topics", options->properties, options->group, err);
+    return scan_open(scan, "topics", options->properties, client_reader_defaults, options->group,
+                     err);
 }
 
 enum rcode topics_plan(const struct topics_options *options, struct topics_plan *ret_plan,

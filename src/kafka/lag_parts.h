@@ -1,0 +1,36 @@
+/* What lag.c (offsets and records) and lag_group.c (the group) share. Internal. */
+#pragma once
+#include "kafka/facts.h"
+#include "kafka/lag.h"
+#include "kafka/scan.h"
+
+#define LAG_RECORDS_MAX 256
+
+/* Per partition, the first record that was not committed when it was last looked at. Nothing lies
+ * between `from` and it. */
+struct lag_looks {
+    struct offsets from, at, timestamp_ms;
+};
+
+struct lag_input {
+    char *group;
+    char *topic;
+    struct lag_looks looks;
+};
+
+struct kafka_lag {
+    struct scan scan;
+    struct lag_input inputs[KAFKA_LAG_INPUTS_MAX];
+    int count;
+    struct port_record records[LAG_RECORDS_MAX];
+};
+
+/* Answers to requests that are under way at once. */
+struct lag_answers {
+    rd_kafka_queue_t *queue;
+    int64_t deadline_ms;
+    const atomic_bool *stop;
+};
+
+/* The next one, to be destroyed; NULL: none came in time, or it is to stop. */
+rd_kafka_event_t *lag_answer(const struct lag_answers *answers);
