@@ -68,7 +68,7 @@ enum output_format {
 /* `-o table|json|jsonl|tsv`; input: enum output_format *, the default as it is before. */
 extern const struct argp output_argp;
 
-enum cell_kind { CELL_NULL, CELL_TEXT, CELL_NUMBER, CELL_BOOL };
+enum cell_kind { CELL_NULL, CELL_TEXT, CELL_NUMBER, CELL_MILLI, CELL_BOOL };
 
 struct cell {
     enum cell_kind kind;
@@ -84,6 +84,12 @@ static inline struct cell cell_text(struct str text)
 static inline struct cell cell_number(int64_t number)
 {
     return (struct cell){.kind = CELL_NUMBER, .number = number};
+}
+
+/* A number in thousandths, not negative; shown with three decimals. */
+static inline struct cell cell_milli(int64_t number)
+{
+    return (struct cell){.kind = CELL_MILLI, .number = number};
 }
 
 static inline struct cell cell_bool(bool value)
@@ -120,6 +126,7 @@ int cmd_decode(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_dispatcher(int argc, char **argv);
 int cmd_ingest(int argc, char **argv);
+int cmd_lag(int argc, char **argv);
 int cmd_produce_sample(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_state(int argc, char **argv);

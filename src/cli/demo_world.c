@@ -357,5 +357,5 @@ long long demo_world_duplicates(const struct demo_world *world)
 
 long long demo_world_transactions(const struct demo_world *world)
 {
-    return atomic_load(&engine_stats(world->engine->engine)->batches);
+    return atomic_load(&engine_stats(world->engine->engine)->transactions[TRANSACTION_COMMITTED]);
 }

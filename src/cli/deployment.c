@@ -48,3 +48,8 @@ void deployment_deinit(struct deployment *deployment)
     mem_free(deployment->dispatcher_group);
     *deployment = (struct deployment){0};
 }
+
+const char *deployment_group(const struct deployment *deployment, enum role role)
+{
+    return role == ROLE_WORKER ? deployment->worker_group : deployment->dispatcher_group;
+}

@@ -1,5 +1,6 @@
 /* Names that follow from the configuration: groups, topics, and the properties for librdkafka. */
 #pragma once
+#include "cli/role.h"
 #include "kafka/property.h"
 #include "ops/config.h"
 #include "stream/topic.h"
@@ -16,3 +17,5 @@ struct deployment {
 enum rcode deployment_init(struct deployment *deployment, const struct config *config,
                            struct err *err) WARN_UNUSED;
 void deployment_deinit(struct deployment *deployment);
+
+const char *deployment_group(const struct deployment *deployment, enum role role);

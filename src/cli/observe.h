@@ -1,18 +1,22 @@
 /*
- * What a running process tells over HTTP (http.listen): /livez, /readyz and /metrics, made from the
- * counters of its engine threads. Nothing here asks the broker.
+ * What a running process tells over HTTP (http.listen): /livez, /readyz and /metrics, made from
+ * what its engine threads count and from what lag_watch.h last heard. Nothing here asks a broker,
+ * and no engine thread waits for it.
  *
  *   /livez   200 while every engine thread has made a turn within the last minute; 503 names those
  *            that have not. Waiting for the broker before any thread runs is being alive.
- *   /readyz  200 once the broker has answered, the threads have begun to turn, and no partition has
- *            failed; 503 else. Having no partition is being ready, and so is restoring one: the
- *            counts are in the body. That the broker has gone away later does not show here.
- *   /metrics all counters, summed over the threads of a role.
+ *   /readyz  200 when the threads have begun to turn, a broker has answered lately, and nothing is
+ *            in error: no partition has failed, and every thread can commit. Having no partition is
+ *            being ready, and so is restoring one. The body names what is not as it should be.
+ *   /metrics all counters, summed over the threads of a role, and what is known of each partition
+ *            that is assigned now: what has been taken away is not told any more.
  */
 #pragma once
 #include "base/err.h"
 #include "cli/service.h"
 #include "dispatcher/dispatcher.h"
+#include "kafka/kafka_port.h"
+#include "kafka/lag.h"
 #include "stream/engine.h"
 #include "worker/worker.h"
 
@@ -21,14 +25,17 @@ struct observe;
 struct observed_thread {
     enum role role;
     const struct engine_stats *engine;
+    struct board *board;
     const struct worker_stats *worker;         /* NULL: it has another role */
     const struct dispatcher_stats *dispatcher; /* likewise */
+    const struct kafka_statistics *kafka;      /* by enum kafka_client; NULL: not known */
 };
 
-/* Starts to listen and says so in the log; `listen` as in the configuration, "" for no HTTP. E_IO
- * when that cannot be. Signals are to be blocked before. */
-enum rcode observe_open(const char *listen, struct observe **ret_observe,
-                        struct err *err) WARN_UNUSED;
+/* Starts to listen and says so in the log; `listen` as in the configuration, "" for no HTTP.
+ * `topics` are the names that labels have; they must live as long. E_IO when that cannot be.
+ * Signals are to be blocked before. */
+enum rcode observe_open(const char *listen, const char *const topics[TOPIC_COUNT],
+                        struct observe **ret_observe, struct err *err) WARN_UNUSED;
 
 /* The threads to tell about from now on, copied; their counters must live until observe_close. */
 void observe_threads(struct observe *observe, const struct observed_thread *threads, int count);
@@ -38,3 +45,16 @@ void observe_close(struct observe *observe);
 
 /* The port listened on; 0: none. */
 int observe_port(const struct observe *observe);
+
+/* --- for lag_watch.h --- */
+
+/* From now on, not to have heard of a broker is not to be ready. */
+void observe_watched(struct observe *observe);
+
+/* The partitions of a role that are assigned now, to be freed with mem_free; returns how many. */
+int observe_assigned(struct observe *observe, enum role role, int32_t **ret_partitions);
+
+/* A broker has answered: this is what it told of some partitions of a role, copied. It counts for a
+ * while, if nothing newer comes. */
+void observe_heard(struct observe *observe, enum role role,
+                   const struct kafka_lag_partition *partitions, int count);

@@ -123,6 +123,9 @@ static void cell_append(struct buf *out, const struct cell *cell, enum output_fo
     case CELL_NUMBER:
         buf_printf(out, "%" PRId64, cell->number);
         return;
+    case CELL_MILLI:
+        buf_printf(out, "%" PRId64 ".%03d", cell->number / 1000, (int)(cell->number % 1000));
+        return;
     case CELL_BOOL:
         buf_str(out, cell->number ? STR("true") : STR("false"));
         return;
@@ -206,7 +209,8 @@ static void table_end(struct output *output)
         size_t width = columns_of(str_of(cell + 1));
         if (width > widths.widths[column])
             widths.widths[column] = width;
-        widths.numbers[column] &= *cell == 'a' + CELL_NUMBER || *cell == 'a' + CELL_NULL;
+        widths.numbers[column] &=
+            *cell == 'a' + CELL_NUMBER || *cell == 'a' + CELL_MILLI || *cell == 'a' + CELL_NULL;
         column = (column + 1) % output->column_count;
     }
     for (int c = 0; c < output->column_count; c++)

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/deployment.h"
+#include "cli/lag_watch.h"
 #include "cli/observe.h"
 #include "cli/settings.h"
 #include "cli/topics_setup.h"
@@ -23,12 +24,6 @@
 #define START_RETRY_MS 2000
 #define PROGRESS_MS 10000
 #define OFFLINE_SHARE 2 /* local state older than this part of delete.retention.ms is rebuilt */
-
-const char *const role_names[ROLE_COUNT] = {
-#define X(constant, string) [constant] = string,
-    ROLES(X)
-#undef X
-};
 
 struct options {
     struct settings_options settings;
@@ -81,19 +76,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static enum rcode open_port(struct service_thread *thread, struct err *err)
 {
-    static const struct {
-        enum topic input, certificate;
-    } topics[ROLE_COUNT] = {[ROLE_WORKER] = {TOPIC_BOUNCES, TOPIC_RECIPIENTS},
-                            [ROLE_DISPATCHER] = {TOPIC_DELAYED, TOPIC_DUE}};
     const struct deployment *deployment = &thread->shared->deployment;
-    const char *group =
-        thread->role == ROLE_WORKER ? deployment->worker_group : deployment->dispatcher_group;
+    const char *group = deployment_group(deployment, thread->role);
     char instance[256], transactional_id[512];
     snprintf(instance, sizeof(instance), "%s-%d", deployment->instance, thread->index);
     snprintf(transactional_id, sizeof(transactional_id), "%s-%s", group, instance);
     struct kafka_port_options options = {.properties = deployment->properties,
-                                         .input = topics[thread->role].input,
-                                         .certificate = topics[thread->role].certificate,
+                                         .input = role_inputs[thread->role],
+                                         .certificate = role_certificates[thread->role],
                                          .group = group,
                                          .instance = instance,
                                          .transactional_id = transactional_id};
@@ -149,7 +139,6 @@ static enum rcode thread_open(struct service_thread *thread, struct err *err)
         rc = worker ? open_worker(thread, err) : open_dispatcher(thread, err);
     if (rc != OK)
         return rc;
-    enum topic input = worker ? TOPIC_BOUNCES : TOPIC_DELAYED;
     struct engine_options options = {
         .port = thread->port,
         .processor = thread->processor,
@@ -160,7 +149,7 @@ static enum rcode thread_open(struct service_thread *thread, struct err *err)
             worker ? config->worker.commit_interval_ms : config->dispatcher.commit_interval_ms,
         .certificate_refresh_ms = config->worker.certificate_refresh_ms,
         .rebuilds_max = config->worker.rebuilds_max,
-        .partition_count = thread->shared->facts.partition_counts[input],
+        .partition_count = thread->shared->facts.partition_counts[role_inputs[thread->role]],
     };
     thread->engine = engine_new(&options);
     return OK;
@@ -246,7 +235,7 @@ static void log_progress(const struct service_thread *threads, int count, enum r
         running += atomic_load(&stats->partitions_running);
         restoring += atomic_load(&stats->partitions_restoring);
         failed += atomic_load(&stats->partitions_failed);
-        aborts += atomic_load(&stats->aborts);
+        aborts += atomic_load(&stats->transactions[TRANSACTION_ABORTED]);
         rebuilds += atomic_load(&stats->rebuilds);
     }
     if (!found)
@@ -279,8 +268,11 @@ static int supervise(struct service_thread *threads, int count, const sigset_t *
     }
 }
 
-static void observe_all(struct observe *observe, const struct service_thread *threads, int count)
+/* Tells HTTP of the threads, and what the brokers say of their lag. */
+static enum rcode observe_all(const struct service_thread *threads, int count,
+                              struct lag_watch **ret_watch, struct err *err)
 {
+    const struct shared *shared = threads->shared;
     struct observed_thread *observed = mem_alloc((size_t)count * sizeof(*observed));
     for (int i = 0; i < count; i++) {
         const struct service_thread *thread = &threads[i];
@@ -288,22 +280,28 @@ static void observe_all(struct observe *observe, const struct service_thread *th
         observed[i] = (struct observed_thread){
             .role = thread->role,
             .engine = engine_stats(thread->engine),
+            .board = engine_board(thread->engine),
+            .kafka = kafka_port_statistics(thread->port),
             .worker = worker ? worker_stats(thread->processor) : NULL,
             .dispatcher = worker ? NULL : dispatcher_stats(thread->processor)};
     }
-    observe_threads(observe, observed, count);
+    observe_threads(shared->observe, observed, count);
     mem_free(observed);
+    if (!observe_port(shared->observe))
+        return OK; /* nobody asks */
+    return lag_watch_start(&shared->deployment, shared->roles, shared->observe, ret_watch, err);
 }
 
 static int run_threads(struct service_thread *threads, int count, const sigset_t *signals,
                        struct err *err)
 {
     int started = 0, number = 0;
+    struct lag_watch *watch = NULL;
     enum rcode rc = OK;
     for (int i = 0; rc == OK && i < count; i++)
         rc = thread_open(&threads[i], err);
     if (rc == OK)
-        observe_all(threads->shared->observe, threads, count);
+        rc = observe_all(threads, count, &watch, err);
     for (; rc == OK && started < count; started++)
         if (pthread_create(&threads[started].id, NULL, thread_main, &threads[started]) != 0)
             rc = err_errno(err, E_IO, "cannot start a thread");
@@ -313,6 +311,7 @@ static int run_threads(struct service_thread *threads, int count, const sigset_t
         atomic_store(&threads[i].stop, true);
         engine_stop(threads[i].engine);
     }
+    lag_watch_stop(watch);
     for (int i = 0; i < started; i++) {
         pthread_join(threads[i].id, NULL);
         if (rc == OK && threads[i].err.code != OK) {
@@ -350,7 +349,8 @@ static int run_service(struct shared *shared, const struct options *options)
              LOG_S("instance", shared->deployment.instance),
              LOG_I("worker_threads", counts[ROLE_WORKER]),
              LOG_I("dispatcher_threads", counts[ROLE_DISPATCHER]));
-    if (observe_open(shared->settings->config->http.listen, &shared->observe, &err) == OK)
+    if (observe_open(shared->settings->config->http.listen, shared->deployment.topics,
+                     &shared->observe, &err) == OK)
         number = check_start(shared, &signals, &err);
     if (!number && err.code == OK) {
         struct service_thread *threads = mem_zalloc((size_t)count * sizeof(*threads));

@@ -4,14 +4,7 @@
  * on the delayed topic.
  */
 #pragma once
-
-#define ROLES(X)                                                                                   \
-    X(ROLE_WORKER, "worker")                                                                       \
-    X(ROLE_DISPATCHER, "dispatcher")
-#define X(constant, string) constant,
-enum role { ROLES(X) ROLE_COUNT };
-#undef X
-extern const char *const role_names[ROLE_COUNT];
+#include "cli/role.h"
 
 struct service_command {
     const char *doc;       /* of --help */

@@ -29,8 +29,7 @@
  * and is stamped with the time by the wall clock; never before its due time by that clock.
  */
 #pragma once
-#include <stdatomic.h>
-
+#include "base/counter.h"
 #include "codec/record.h"
 #include "stream/slots.h"
 
@@ -56,14 +55,17 @@ enum command_outcome { COMMAND_OUTCOMES(X) COMMAND_OUTCOME_COUNT };
 #undef X
 extern const char *const command_outcome_names[COMMAND_OUTCOME_COUNT];
 
-/* Since start; written by the engine's thread, readable from any other. Counters count a batch
- * again that is done again. */
+/* Counters and histogram of committed transactions, since start; written by the engine's thread,
+ * readable from any other. */
 struct dispatcher_stats {
     atomic_llong commands[COMMAND_OUTCOME_COUNT];
     atomic_llong dead_letters[RCODE_COUNT];
-    atomic_llong pending;     /* now, on the partitions that run here */
-    atomic_llong next_due_ms; /* of them; INT64_MAX: none. In the past: overdue */
+    struct histogram release_delay_seconds; /* release minus due time, of what was due */
+    atomic_llong pending;                   /* now, on the partitions that run here */
+    atomic_llong next_due_ms;               /* of them; INT64_MAX: none. In the past: overdue */
 };
+
+extern const struct histogram_layout dispatcher_release_delay_layout;
 
 enum rcode dispatcher_new(const struct dispatcher_options *options,
                           struct processor **ret_dispatcher, struct err *err) WARN_UNUSED;

@@ -49,6 +49,7 @@ struct dispatcher {
     struct processor processor;
     struct dispatcher_options options;
     struct dispatcher_stats stats;
+    struct dispatcher_stats batch; /* counters of the batch in hand, until it has committed */
     struct codec *codec;
     struct slots slots; /* of struct dispatcher_slot */
     struct arena arena; /* of the batch in hand */
@@ -98,9 +99,3 @@ enum rcode release_passed(struct dispatcher *dispatcher, struct dispatcher_slot 
 /* Headers as one run of octets, and back (spans into it, the array in the arena). */
 void headers_encode(const struct port_record *record, struct buf *out);
 bool headers_decode(struct str text, struct arena *arena, struct port_message *message);
-
-static inline void count_many(atomic_llong *counter, long long by)
-{
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by,
-                          memory_order_relaxed);
-}

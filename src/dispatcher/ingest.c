@@ -110,7 +110,7 @@ static enum rcode reject(struct dispatcher *dispatcher, struct port *port, const
                                         dispatcher->options.partition_counts[TOPIC_DEAD_LETTERS]};
     if (!port)
         return OK;
-    count_many(&dispatcher->stats.dead_letters[why->code], 1);
+    counter_add(&dispatcher->batch.dead_letters[why->code], 1);
     return outbox_dead_letter(port, &dead_letters, job->record, why, &dispatcher->arena, err);
 }
 
@@ -296,8 +296,8 @@ static enum rcode fold_schedule(struct group *group, bool live, struct job *job,
     if (rc != OK)
         return rc;
     if (live)
-        count_many(&dispatcher->stats.commands[duplicate ? COMMAND_DUPLICATE : COMMAND_SCHEDULED],
-                   1);
+        counter_add(&dispatcher->batch.commands[duplicate ? COMMAND_DUPLICATE : COMMAND_SCHEDULED],
+                    1);
     job->timer.until = place;
     job->timer.state = TIMER_RELEASED;
     if (duplicate) {
@@ -340,9 +340,9 @@ static enum rcode fold_end(struct group *group, bool live, const struct job *job
     if (rc != OK || !live)
         return rc;
     if (!group->found)
-        count_many(&dispatcher->stats.commands[COMMAND_VOID], 1);
+        counter_add(&dispatcher->batch.commands[COMMAND_VOID], 1);
     else if (cancel)
-        count_many(&dispatcher->stats.commands[COMMAND_CANCELLED], (long long)group->found);
+        counter_add(&dispatcher->batch.commands[COMMAND_CANCELLED], (long long)group->found);
     return OK;
 }
 

@@ -103,6 +103,13 @@ static int compare_departures(const void *a, const void *b)
     return timer_place_compare(left->place, right->place);
 }
 
+static void count_released(struct dispatcher *dispatcher, int64_t due_ms, int64_t now_ms)
+{
+    counter_add(&dispatcher->batch.commands[COMMAND_RELEASED], 1);
+    histogram_add(&dispatcher->batch.release_delay_seconds, &dispatcher_release_delay_layout,
+                  (double)(now_ms - due_ms) / 1000);
+}
+
 enum rcode release_departures(struct dispatcher *dispatcher, struct port *port,
                               struct dispatcher_slot *slot, int64_t now_ms, struct err *err)
 {
@@ -113,8 +120,10 @@ enum rcode release_departures(struct dispatcher *dispatcher, struct port *port,
               compare_departures);
     for (size_t i = 0; rc == OK && i < dispatcher->departure_count; i++) {
         const struct departure *departure = &dispatcher->departures[i];
-        bool due = departure->place.due_ms <= now_ms;
-        count_many(&dispatcher->stats.commands[due ? COMMAND_RELEASED : COMMAND_FREED], 1);
+        if (departure->place.due_ms <= now_ms)
+            count_released(dispatcher, departure->place.due_ms, now_ms);
+        else
+            counter_add(&dispatcher->batch.commands[COMMAND_FREED], 1);
         rc = departure->job ? send_job(port, departure->job, now_ms, err)
                             : send_stored(dispatcher, port, slot, departure->place.offset, now_ms,
                                           &octets, err);
@@ -148,7 +157,8 @@ static enum rcode release_chunk(struct dispatcher *dispatcher, struct port *port
         rc = timers_release(store, places[i].offset, slot_over, slot, err);
     if (rc != OK)
         return rc;
-    count_many(&dispatcher->stats.commands[COMMAND_RELEASED], (long long)count);
+    for (size_t i = 0; i < count; i++)
+        count_released(dispatcher, places[i].due_ms, now_ms);
     *ret_count = count;
     return OK;
 }

@@ -42,10 +42,6 @@ enum rcode facts_watermarks(struct facts *facts, struct client *client, const ch
 enum rcode facts_partition_count(struct client *client, const char *topic, int32_t *ret_count,
                                  struct err *err) WARN_UNUSED;
 
-/* The same, asked again until `deadline_ms` (monotonic). */
-enum rcode facts_partition_count_wait(struct client *client, const char *topic, int64_t deadline_ms,
-                                      int32_t *ret_count, struct err *err) WARN_UNUSED;
-
 enum rcode facts_cluster_id(struct client *client, struct arena *arena, struct str *ret_id,
                             struct err *err) WARN_UNUSED;
 

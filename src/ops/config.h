@@ -186,6 +186,9 @@ void config_free(struct config *config);
 /* The commented defaults, in YAML. */
 extern const char config_defaults_yaml[];
 
+/* A duration as in a file: 250ms, 5m, 24h, 30d. False: it is none. */
+bool config_duration(const char *text, int64_t *ret_ms);
+
 /* A property's value, NULL if it is not given. */
 const char *config_kafka(const struct config *config, const char *name);
 

@@ -103,6 +103,18 @@ static bool store_units(const struct unit *units, const struct key *key, const s
     return true;
 }
 
+bool config_duration(const char *text, int64_t *ret_ms)
+{
+    int64_t number;
+    const char *rest;
+    if (!split_number(text, &number, &rest))
+        return false;
+    for (const struct unit *unit = durations; unit->name; unit++)
+        if (strcmp(unit->name, rest) == 0)
+            return !__builtin_mul_overflow(number, unit->factor, ret_ms);
+    return false;
+}
+
 static bool store_bool(const struct given *given, const char *text, bool *target,
                        struct faults *faults)
 {

@@ -27,15 +27,16 @@ struct http {
 /* --- answers --- */
 
 static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status,
-                             const char *content_type, struct buf *body)
+                             struct http_exchange *exchange)
 {
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(body->len, body->data, MHD_RESPMEM_MUST_COPY);
-    buf_deinit(body);
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        exchange->body.len, exchange->body.data, MHD_RESPMEM_MUST_COPY);
+    buf_deinit(&exchange->body);
     if (!response)
         return MHD_NO;
     enum MHD_Result done = MHD_YES;
-    if (MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type) != MHD_YES ||
+    if (MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, exchange->content_type) !=
+            MHD_YES ||
         MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") != MHD_YES)
         done = MHD_NO;
     if (done == MHD_YES && status == MHD_HTTP_METHOD_NOT_ALLOWED)
@@ -62,21 +63,25 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     (void)version, (void)upload, (void)upload_size, (void)request;
     const struct http *http = context;
     const struct http_route *route = find_route(http, path);
-    struct buf body;
-    buf_init(&body);
+    struct http_exchange exchange = {.content_type = "text/plain; charset=utf-8"};
+    buf_init(&exchange.body);
     if (!route) {
-        buf_str(&body, STR("not found; there are:"));
+        buf_str(&exchange.body, STR("not found; there are:"));
         for (int i = 0; i < http->route_count; i++)
-            buf_printf(&body, " %s", http->routes[i].path);
-        buf_str(&body, STR("\n"));
-        return reply(connection, MHD_HTTP_NOT_FOUND, "text/plain; charset=utf-8", &body);
+            buf_printf(&exchange.body, " %s", http->routes[i].path);
+        buf_str(&exchange.body, STR("\n"));
+        return reply(connection, MHD_HTTP_NOT_FOUND, &exchange);
     }
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0) {
-        buf_str(&body, STR("only GET is allowed\n"));
-        return reply(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "text/plain; charset=utf-8", &body);
+        buf_str(&exchange.body, STR("only GET is allowed\n"));
+        return reply(connection, MHD_HTTP_METHOD_NOT_ALLOWED, &exchange);
     }
-    unsigned status = route->answer(http->context, &body);
-    return reply(connection, status, route->content_type, &body);
+    const char *accept =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
+    exchange.accept = accept ? accept : "";
+    exchange.content_type = route->content_type;
+    unsigned status = route->answer(http->context, &exchange);
+    return reply(connection, status, &exchange);
 }
 
 /* --- the socket --- */

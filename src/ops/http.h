@@ -10,11 +10,18 @@
 
 struct http;
 
+/* One request and its answer. */
+struct http_exchange {
+    const char *accept;       /* the request's header, "" without */
+    const char *content_type; /* of the answer: the route's, or what is put here */
+    struct buf body;          /* of the answer, to be appended to */
+};
+
 struct http_route {
     const char *path; /* "/metrics"; a query is not looked at */
     const char *content_type;
-    /* Appends the body and returns the status. Called on the server's thread. */
-    unsigned (*answer)(void *context, struct buf *body);
+    /* Makes the body and returns the status. Called on the server's thread. */
+    unsigned (*answer)(void *context, struct http_exchange *exchange);
 };
 
 struct http_options {

@@ -1,12 +1,9 @@
 #include "ops/metrics.h"
 
 #include <assert.h>
-#include <dirent.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #define NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
 
@@ -16,24 +13,48 @@ static bool is_name(const char *text)
            strchr(NAME_LETTERS, *text);
 }
 
-static const char *type_name(enum metric_type type)
+const char *metrics_content_type(enum metrics_format format)
+{
+    return format == METRICS_OPENMETRICS
+               ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+               : "text/plain; version=0.0.4; charset=utf-8";
+}
+
+static const char *type_name(enum metric_type type, enum metrics_format format)
 {
     switch (type) {
     case METRIC_COUNTER:
         return "counter";
+    case METRIC_INFO:
+        return format == METRICS_OPENMETRICS ? "info" : "gauge";
+    case METRIC_HISTOGRAM:
+        return "histogram";
     case METRIC_GAUGE:
-        return "gauge";
+        break;
     }
-    return "untyped";
+    return "gauge";
 }
 
-/* A quote is escaped in a label's value only. */
-static void escape(struct buf *out, const char *text, bool quoted)
+/* The name without the suffix that a type gives to its samples in OpenMetrics. */
+static struct str family_name(enum metric_type type, enum metrics_format format, const char *name)
+{
+    struct str suffix = type == METRIC_COUNTER ? STR("_total")
+                        : type == METRIC_INFO  ? STR("_info")
+                                               : STR("");
+    struct str text = str_of(name);
+    assert(text.len > suffix.len && strcmp(name + text.len - suffix.len, suffix.data) == 0);
+    if (format == METRICS_OPENMETRICS)
+        text.len -= suffix.len;
+    return text;
+}
+
+/* OpenMetrics escapes a quote in a HELP text as well. */
+static void escape(struct buf *out, const char *text, bool quote)
 {
     for (const char *p = text; *p; p++) {
         if (*p == '\n')
             buf_str(out, STR("\\n"));
-        else if (*p == '\\' || (quoted && *p == '"'))
+        else if (*p == '\\' || (quote && *p == '"'))
             buf_printf(out, "\\%c", *p);
         else
             buf_append(out, p, 1);
@@ -43,84 +64,78 @@ static void escape(struct buf *out, const char *text, bool quoted)
 void metrics_family(struct metrics *metrics, enum metric_type type, const char *name,
                     const char *help)
 {
+    struct str family = family_name(type, metrics->format, name);
     assert(is_name(name));
     metrics->name = name;
-    buf_printf(metrics->out, "# HELP %s ", name);
-    escape(metrics->out, help, false);
-    buf_printf(metrics->out, "\n# TYPE %s %s\n", name, type_name(type));
+    buf_printf(metrics->out, "# HELP %.*s ", (int)family.len, family.data);
+    escape(metrics->out, help, metrics->format == METRICS_OPENMETRICS);
+    buf_printf(metrics->out, "\n# TYPE %.*s %s\n", (int)family.len, family.data,
+               type_name(type, metrics->format));
 }
 
-void metrics_value(struct metrics *metrics, int64_t value)
+/* Name, suffix and labels; `le` NULL: no bucket. */
+static void series(struct metrics *metrics, const char *suffix, struct metric_labels labels,
+                   const char *le)
 {
-    buf_printf(metrics->out, "%s %" PRId64 "\n", metrics->name, value);
-}
-
-void metrics_labelled(struct metrics *metrics, const char *label, const char *text, int64_t value)
-{
-    metrics_labels(metrics, &(struct metric_label){label, text}, 1, value);
-}
-
-void metrics_labels(struct metrics *metrics, const struct metric_label *labels, int count,
-                    int64_t value)
-{
-    buf_str(metrics->out, str_of(metrics->name));
-    for (int i = 0; i < count; i++) {
-        assert(is_name(labels[i].name));
-        buf_printf(metrics->out, "%c%s=\"", i ? ',' : '{', labels[i].name);
-        escape(metrics->out, labels[i].text, true);
+    char next = '{';
+    buf_printf(metrics->out, "%s%s", metrics->name, suffix);
+    for (int i = 0; i < labels.count; i++) {
+        assert(is_name(labels.items[i].name));
+        buf_printf(metrics->out, "%c%s=\"", next, labels.items[i].name);
+        escape(metrics->out, labels.items[i].text, true);
         buf_str(metrics->out, STR("\""));
+        next = ',';
     }
-    buf_printf(metrics->out, "} %" PRId64 "\n", value);
+    if (le) {
+        buf_printf(metrics->out, "%cle=\"%s\"", next, le);
+        next = ',';
+    }
+    buf_str(metrics->out, next == '{' ? STR(" ") : STR("} "));
 }
 
-/* --- the process --- */
-
-/* Octets, or -1 where /proc does not tell. */
-static int64_t resident_bytes(void)
+void metrics_int(struct metrics *metrics, struct metric_labels labels, int64_t value)
 {
-    int64_t pages = -1;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (!file)
-        return -1;
-    if (fscanf(file, "%*s %" SCNd64, &pages) != 1) // NOLINT(cert-err34-c): the kernel's number
-        pages = -1;
-    fclose(file);
-    return pages < 0 ? -1 : pages * sysconf(_SC_PAGESIZE);
+    series(metrics, "", labels, NULL);
+    buf_printf(metrics->out, "%" PRId64 "\n", value);
 }
 
-/* Not the one that is open only to count them; -1 where /proc does not tell. */
-static int64_t open_fds(void)
+void metrics_real(struct metrics *metrics, struct metric_labels labels, double value)
 {
-    int64_t count = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    if (!dir)
-        return -1;
-    for (struct dirent *entry; (entry = readdir(dir));)
-        count += entry->d_name[0] != '.';
-    closedir(dir);
-    return count - 1;
+    series(metrics, "", labels, NULL);
+    buf_printf(metrics->out, "%.15g\n", value);
 }
 
-void metrics_process(struct metrics *metrics)
+/* As OpenMetrics wants it: a label is compared as a text. */
+static void format_bound(double bound, char ret_text[32])
 {
-    int64_t resident = resident_bytes(), fds = open_fds();
-    struct rusage usage;
-    if (resident >= 0) {
-        metrics_family(metrics, METRIC_GAUGE, "process_resident_memory_bytes",
-                       "Resident memory of the process, mapped state included.");
-        metrics_value(metrics, resident);
+    int len = snprintf(ret_text, 32, "%g", bound);
+    if (!strpbrk(ret_text, ".e"))
+        snprintf(ret_text + len, 32 - (size_t)len, ".0");
+}
+
+void metrics_histogram(struct metrics *metrics, struct metric_labels labels,
+                       const struct histogram *histogram, const struct histogram_layout *layout)
+{
+    char bound[32];
+    long long count = 0;
+    for (int i = 0; i < layout->count; i++) {
+        count += counter_get(&histogram->buckets[i]);
+        format_bound(layout->bounds[i], bound);
+        series(metrics, "_bucket", labels, bound);
+        buf_printf(metrics->out, "%lld\n", count);
     }
-    if (getrusage(RUSAGE_SELF, &usage) == 0) {
-        int64_t us = (int64_t)usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
-        int64_t seconds = (int64_t)usage.ru_utime.tv_sec + usage.ru_stime.tv_sec + us / 1000000;
-        metrics_family(metrics, METRIC_COUNTER, "process_cpu_seconds_total",
-                       "Processor time of the process, user and system.");
-        buf_printf(metrics->out, "%s %" PRId64 ".%06d\n", metrics->name, seconds,
-                   (int)(us % 1000000));
-    }
-    if (fds >= 0) {
-        metrics_family(metrics, METRIC_GAUGE, "process_open_fds",
-                       "File descriptors the process has open.");
-        metrics_value(metrics, fds);
-    }
+    count += counter_get(&histogram->buckets[layout->count]);
+    series(metrics, "_bucket", labels, "+Inf");
+    buf_printf(metrics->out, "%lld\n", count);
+    series(metrics, "_sum", labels, NULL);
+    buf_printf(metrics->out, "%.15g\n",
+               atomic_load_explicit(&histogram->sum, memory_order_relaxed));
+    series(metrics, "_count", labels, NULL);
+    buf_printf(metrics->out, "%lld\n", count);
+}
+
+void metrics_end(struct metrics *metrics)
+{
+    if (metrics->format == METRICS_OPENMETRICS)
+        buf_str(metrics->out, STR("# EOF\n"));
 }

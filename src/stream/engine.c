@@ -71,6 +71,7 @@ void engine_restore(struct engine *engine, struct partition *partition, const ch
     struct err err = {0};
     if (discard && partition->open &&
         engine->processor->ops->discard(engine->processor, partition->id, &err) != OK) {
+        engine_count_error(engine, STAGE_RESTORE, err.code);
         engine_fail(engine, partition, &err);
         return;
     }
@@ -94,7 +95,7 @@ static int compare_partitions(const void *a, const void *b)
 static void on_assigned(void *context, const int32_t *ids, int count)
 {
     struct engine *engine = context;
-    atomic_fetch_add(&engine->stats.rebalances, 1);
+    counter_add(&engine->stats.rebalances, 1);
     log_info("assigned", "partitions assigned", LOG_I("thread", engine->options.thread),
              LOG_I("count", count));
     for (int i = 0; i < count; i++) {
@@ -113,7 +114,10 @@ static void on_assigned(void *context, const int32_t *ids, int count)
         mem_realloc(engine->batch_partitions, (size_t)engine->partition_count * sizeof(int32_t));
     engine->commit_texts = mem_realloc(engine->commit_texts, (size_t)engine->partition_count *
                                                                  sizeof(engine->commit_texts[0]));
+    engine->board_entries = mem_realloc(
+        engine->board_entries, (size_t)engine->partition_count * sizeof(engine->board_entries[0]));
     engine->counts_checked = false;
+    engine_publish_board(engine);
 }
 
 /* Drops what was collected for partitions that are not running (any more). */
@@ -147,6 +151,7 @@ static void on_revoked(void *context, const int32_t *ids, int count, bool lost)
     drop_records(engine);
     engine->restore_dirty = true;
     engine->assign_dirty = true;
+    engine_publish_board(engine);
 }
 
 struct engine *engine_new(const struct engine_options *options)
@@ -159,6 +164,7 @@ struct engine *engine_new(const struct engine_options *options)
     engine->records = mem_alloc(options->batch_records_max * sizeof(struct port_record));
     engine->restore_records = mem_alloc(RESTORE_CHUNK * sizeof(struct port_record));
     engine->port->listener = (struct port_listener){engine, on_assigned, on_revoked};
+    board_init(&engine->board);
     return engine;
 }
 
@@ -175,6 +181,8 @@ static void free_engine(struct engine *engine, bool clean)
     mem_free(engine->commits);
     mem_free(engine->commit_texts);
     mem_free(engine->batch_partitions);
+    board_deinit(&engine->board);
+    mem_free(engine->board_entries);
     mem_free(engine);
 }
 
@@ -191,11 +199,6 @@ void engine_abandon(struct engine *engine)
 void engine_stop(struct engine *engine)
 {
     atomic_store(&engine->stopping, true);
-}
-
-const struct engine_stats *engine_stats(const struct engine *engine)
-{
-    return &engine->stats;
 }
 
 enum rcode engine_failure(const struct engine *engine, int32_t partition)
@@ -220,7 +223,8 @@ static void check_partition_counts(struct engine *engine)
     enum rcode rc =
         engine->port->ops->partition_count(engine->port, engine->port->input, &count, &err);
     if (rc != OK) {
-        log_warn(rcode_name(rc), err.text, LOG_I("thread", engine->options.thread));
+        engine_count_error(engine, STAGE_POLL, rc);
+        engine_warn(engine, rc, &err);
         return; /* asked again next turn */
     }
     engine->counts_checked = true;
@@ -231,6 +235,7 @@ static void check_partition_counts(struct engine *engine)
         "the input topic had %d partitions at start and has %d now, so keys have moved: what can "
         "be done is in the README, partition_count_changed",
         engine->options.partition_count, count);
+    engine_count_error(engine, STAGE_POLL, err.code);
     for (int i = 0; i < engine->partition_count; i++)
         if (engine->partitions[i].state != PARTITION_FAILED)
             engine_fail(engine, &engine->partitions[i], &err);
@@ -247,6 +252,7 @@ static bool any_in_state(const struct engine *engine, enum partition_state state
 static enum rcode poll_failed(struct engine *engine, enum rcode rc, int32_t id, struct err *err)
 {
     struct partition *partition = id >= 0 ? engine_partition(engine, id) : NULL;
+    engine_count_error(engine, STAGE_POLL, rc);
     switch (rcode_disposition(rc)) {
     case DISPOSITION_STOP:
     case DISPOSITION_RESTORE:
@@ -257,7 +263,7 @@ static enum rcode poll_failed(struct engine *engine, enum rcode rc, int32_t id, 
     case DISPOSITION_ABORT:
     case DISPOSITION_HOLD:
     case DISPOSITION_REJECT:
-        log_warn(rcode_name(rc), err->text, LOG_I("thread", engine->options.thread));
+        engine_warn(engine, rc, err);
         return OK;
     case DISPOSITION_REBUILD:
     case DISPOSITION_FATAL:
@@ -418,18 +424,6 @@ static bool serve_held(struct engine *engine)
     return any;
 }
 
-static void publish_stats(struct engine *engine)
-{
-    int counts[PARTITION_STATE_COUNT] = {0};
-    for (int i = 0; i < engine->partition_count; i++)
-        counts[engine->partitions[i].state]++;
-    atomic_store(&engine->stats.partitions_running, counts[PARTITION_RUNNING]);
-    atomic_store(&engine->stats.partitions_restoring,
-                 counts[PARTITION_ASSIGNED] + counts[PARTITION_RESTORING]);
-    atomic_store(&engine->stats.partitions_failed, counts[PARTITION_FAILED]);
-    atomic_store(&engine->stats.last_turn_ms, engine_now(engine));
-}
-
 static bool needs_transaction(const struct engine *engine)
 {
     if (engine->record_count)
@@ -474,9 +468,10 @@ enum rcode engine_step(struct engine *engine, struct err *err)
     if (rc == OK && engine->assign_dirty)
         rc = assign_running(engine, err);
     if (rc != OK && rcode_disposition(rc) == DISPOSITION_RETRY) {
-        log_warn(rcode_name(rc), err->text, LOG_I("thread", engine->options.thread));
+        engine_count_error(engine, STAGE_POLL, rc);
+        engine_warn(engine, rc, err);
         rc = OK;
     }
-    publish_stats(engine);
+    engine_publish(engine);
     return rc;
 }

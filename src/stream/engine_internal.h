@@ -29,11 +29,23 @@ struct engine {
     int rebuilds;
     bool idle;
     atomic_bool stopping;
+    int64_t transaction_began_us; /* the same, for the histogram */
     struct engine_stats stats;
+    struct board board;
+    struct board_entry *board_entries; /* scratch */
 };
 
 struct partition *engine_partition(struct engine *engine, int32_t id); /* NULL: not ours */
 int64_t engine_now(struct engine *engine);                             /* monotonic ms */
+
+/* An error is counted once, where it is met, whatever follows from it. */
+void engine_count_error(struct engine *engine, enum engine_stage stage, enum rcode rc);
+void engine_warn(struct engine *engine, enum rcode rc, const struct err *err);
+
+/* After a turn: how many partitions are in which state, that the loop is alive, and the board. */
+void engine_publish(struct engine *engine);
+/* The board alone, at once: partitions have come or gone. */
+void engine_publish_board(struct engine *engine);
 
 /* Stops one partition with a named error; the others go on. */
 void engine_fail(struct engine *engine, struct partition *partition, const struct err *err);

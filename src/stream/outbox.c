@@ -12,6 +12,8 @@ enum rcode outbox_send(struct port *port, const struct port_message *message, st
     int64_t deadline = -1;
     for (;;) {
         enum rcode rc = ops->send(port, message, err);
+        if (rc == OK)
+            port->sent[message->topic]++;
         if (rc == OK || rcode_disposition(rc) != DISPOSITION_RETRY)
             return rc;
         int64_t now = ops->monotonic_ms(port);

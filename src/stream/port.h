@@ -173,4 +173,5 @@ struct port {
     struct port_listener listener; /* set by the engine before the first poll */
     enum topic input;              /* the topic of the consumer */
     enum topic certificate;        /* the topic whose committed offset carries the certificate */
+    long long sent[TOPIC_COUNT];   /* records in this transaction, counted by the outbox */
 };

@@ -41,6 +41,13 @@ struct restore_range {
     int64_t to;     /* exclusive */
 };
 
+/* Of a partition's local state, for metrics. */
+struct processor_usage {
+    uint64_t entries; /* committed */
+    uint64_t used;    /* octets */
+    uint64_t map;     /* octets there is room for; 0: not open */
+};
+
 struct batch {
     struct port *port;
     const struct port_record *records; /* per partition in offset order; partitions interleaved */
@@ -93,6 +100,10 @@ struct processor_ops {
      * wants a transaction although no record came; INT64_MAX: none known. Asked again and again, so
      * a clock that jumps is noticed. */
     int64_t (*wake_ms)(struct processor *processor, int32_t partition);
+
+    /* Of an open partition. */
+    void (*usage)(struct processor *processor, int32_t partition,
+                  struct processor_usage *ret_usage);
 };
 
 /* Embedded first in every implementation. */

@@ -101,10 +101,10 @@ static enum rcode run(struct engine *engine, struct partition *partition, struct
         partition->has_certificate ? partition->certificate.log_next : partition->range.to;
     partition->certified_at_ms = engine_now(engine);
     partition->touched = false;
+    partition->progress_ms = engine->port->ops->wall_ms(engine->port);
     partition_move(partition, PARTITION_RUNNING);
     engine->assign_dirty = true;
     engine->restore_dirty = true;
-    atomic_fetch_add(&engine->stats.restored, partition->restore_count);
     log_info("running", "partition runs", LOG_I("thread", engine->options.thread),
              LOG_I("partition", partition->id), LOG_I("input_next", partition->input_next),
              LOG_I("restored", partition->restore_count));
@@ -239,6 +239,7 @@ static enum rcode prove(struct engine *engine, struct partition *partition, stru
     bool mismatch = rc == E_STATE_MISMATCH || rcode_disposition(rc) == DISPOSITION_RESTORE;
     if (!mismatch || partition->from_scratch)
         return rc;
+    engine_count_error(engine, STAGE_RESTORE, rc);
     log_warn(rcode_name(rc), err->text, LOG_I("partition", partition->id));
     engine_restore(engine, partition, "local state does not match its certificate", true);
     return OK;
@@ -268,6 +269,7 @@ static enum rcode apply(struct engine *engine, struct partition *partition,
     }
     partition->restore_next = next;
     partition->restore_count += (int64_t)count;
+    counter_add(&engine->stats.restored, (long long)count);
     failpoint("mid-restore");
     return OK;
 }
@@ -276,6 +278,7 @@ static enum rcode apply(struct engine *engine, struct partition *partition,
 static enum rcode restore_failed(struct engine *engine, struct partition *partition, enum rcode rc,
                                  struct err *err)
 {
+    engine_count_error(engine, STAGE_RESTORE, rc);
     switch (rcode_disposition(rc)) {
     case DISPOSITION_RETRY:
     case DISPOSITION_ABORT:
@@ -375,9 +378,10 @@ static enum rcode reading_failed(struct engine *engine, enum rcode rc, struct er
 {
     enum disposition disposition = rcode_disposition(rc);
     bool position = disposition == DISPOSITION_STOP || disposition == DISPOSITION_RESTORE;
+    engine_count_error(engine, STAGE_RESTORE, rc);
     if (!position && disposition != DISPOSITION_RETRY)
         return rc;
-    log_warn(rcode_name(rc), err->text, LOG_I("thread", engine->options.thread));
+    engine_warn(engine, rc, err);
     for (int i = 0; position && i < engine->partition_count; i++) {
         struct partition *partition = &engine->partitions[i];
         if (partition->state == PARTITION_RESTORING && partition->stage == RESTORE_READ)

@@ -98,6 +98,14 @@ enum rcode slots_discard(struct slots *slots, int32_t partition, struct err *err
     return store_reset(slot->store, err);
 }
 
+void slots_usage(const struct slots *slots, int32_t partition, struct processor_usage *ret_usage)
+{
+    const struct slot *slot = slots_find(slots, partition);
+    struct store_usage usage = store_usage(slot->store);
+    *ret_usage = (struct processor_usage){
+        .entries = store_meta(slot->store)->entries, .used = usage.used, .map = usage.map_size};
+}
+
 enum rcode slot_begin(struct slot *slot, struct err *err)
 {
     if (slot->begun)

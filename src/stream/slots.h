@@ -55,6 +55,9 @@ enum rcode slots_open(struct slots *slots, int32_t partition, struct local_state
 void slots_close(struct slots *slots, int32_t partition, bool clean);
 enum rcode slots_discard(struct slots *slots, int32_t partition, struct err *err) WARN_UNUSED;
 
+/* As processor_ops.usage. */
+void slots_usage(const struct slots *slots, int32_t partition, struct processor_usage *ret_usage);
+
 /* Opens the store's transaction unless it is open, with more room after it ran out of it. */
 enum rcode slot_begin(struct slot *slot, struct err *err) WARN_UNUSED;
 

@@ -11,6 +11,7 @@
  */
 #include <assert.h>
 
+#include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "stream/engine_internal.h"
@@ -39,13 +40,15 @@ static enum rcode retry(struct engine *engine, port_step *step, struct err *err)
         enum rcode rc = step(engine->port, err);
         if (rc == OK || rcode_disposition(rc) != DISPOSITION_RETRY)
             return rc;
+        engine_count_error(engine, STAGE_TRANSACTION, rc);
         int64_t now = engine_now(engine);
         atomic_store(&engine->stats.last_turn_ms, now); /* waiting for a broker is being alive */
         bool stopping = atomic_load(&engine->stopping);
         if (now - started > (stopping ? STEP_MS_MAX_STOPPING : STEP_MS_MAX))
             return E_LOG_UNKNOWN_OUTCOME;
         if (now - warned > RETRY_WAIT_MS_MAX) {
-            log_warn(rcode_name(rc), err->text, LOG_I("thread", engine->options.thread));
+            engine_warn(engine, rc, err);
+            atomic_store(&engine->stats.trouble, rc);
             warned = now;
         }
         engine->port->ops->wait(engine->port, RETRY_WAIT_MS);
@@ -64,7 +67,9 @@ bool transaction_ready(struct engine *engine)
         engine->producer_ready = true;
         return true;
     }
-    log_warn(rcode_name(rc), err.text, LOG_I("thread", engine->options.thread));
+    engine_count_error(engine, STAGE_PRODUCER, rc);
+    engine_warn(engine, rc, &err);
+    atomic_store(&engine->stats.trouble, rc);
     if (rcode_disposition(rc) != DISPOSITION_RETRY)
         engine->port->ops->producer_close(engine->port);
     engine->producer_retry_at_ms = engine_now(engine) + 1000;
@@ -104,6 +109,7 @@ static enum rcode send_offsets(struct engine *engine, struct err *err)
         enum rcode rc = port->ops->send_offsets(port, engine->commits, count, err);
         if (rc == OK || rcode_disposition(rc) != DISPOSITION_RETRY)
             return rc;
+        engine_count_error(engine, STAGE_TRANSACTION, rc);
         if (engine_now(engine) > deadline || atomic_load(&engine->stopping))
             return E_LOG_UNKNOWN_OUTCOME;
         port->ops->wait(port, RETRY_WAIT_MS);
@@ -113,6 +119,7 @@ static enum rcode send_offsets(struct engine *engine, struct err *err)
 static enum rcode commit_log(struct engine *engine, struct batch *batch, struct err *err)
 {
     const struct port_ops *ops = engine->port->ops;
+    memset(engine->port->sent, 0, sizeof(engine->port->sent));
     enum rcode rc = retry(engine, ops->begin, err);
     if (rc != OK)
         return rc;
@@ -133,26 +140,38 @@ static enum rcode commit_log(struct engine *engine, struct batch *batch, struct 
     return retry(engine, ops->commit, err);
 }
 
+static enum rcode commit_store(struct engine *engine, struct partition *partition, struct err *err)
+{
+    if (engine->processor->stateless)
+        return OK;
+    int64_t began_us = clock_monotonic_us();
+    enum rcode rc = engine->processor->ops->commit(engine->processor, partition->id,
+                                                   partition->input_next, partition->log_next, err);
+    histogram_add(&engine->stats.store_commit_seconds, &engine_store_layout,
+                  (double)(clock_monotonic_us() - began_us) / 1e6);
+    return rc;
+}
+
 /* The log has committed: now, and only now, LMDB. A partition whose commit fails goes back to
  * proving itself. */
 static void commit_stores(struct engine *engine)
 {
     failpoint("after-kafka-commit");
-    int64_t now = engine_now(engine);
+    int64_t now = engine_now(engine), wall_ms = engine->port->ops->wall_ms(engine->port);
     for (int i = 0; i < engine->partition_count; i++) {
         struct partition *partition = &engine->partitions[i];
         if (!partition->touched && !partition->certify)
             continue;
         struct err err = {0};
+        if (partition->batch_next > partition->input_next)
+            partition->progress_ms = wall_ms;
         partition->input_next = partition->batch_next;
         partition->touched = false;
         partition->certify = false;
         partition->certified_at_ms = now;
-        enum rcode rc = OK;
-        if (!engine->processor->stateless)
-            rc = engine->processor->ops->commit(engine->processor, partition->id,
-                                                partition->input_next, partition->log_next, &err);
+        enum rcode rc = commit_store(engine, partition, &err);
         if (rc != OK) {
+            engine_count_error(engine, STAGE_STORE, rc);
             log_error(rcode_name(rc), err.text, LOG_I("thread", engine->options.thread),
                       LOG_I("partition", partition->id));
             engine->processor->ops->close(engine->processor, partition->id, false);
@@ -169,7 +188,7 @@ static void rebuild(struct engine *engine)
 {
     engine->port->ops->producer_close(engine->port);
     engine->producer_ready = false;
-    atomic_fetch_add(&engine->stats.rebuilds, 1);
+    counter_add(&engine->stats.rebuilds, 1);
     for (int i = 0; i < engine->partition_count; i++)
         if (engine->partitions[i].state == PARTITION_RUNNING)
             engine_restore(engine, &engine->partitions[i], "the producer was rebuilt", false);
@@ -193,7 +212,6 @@ static enum rcode count_rebuild(struct engine *engine, struct err *err)
 /* Aborts the log's transaction and fetches everything uncommitted again. */
 static enum rcode abort_log(struct engine *engine, struct err *err)
 {
-    atomic_fetch_add(&engine->stats.aborts, 1);
     enum rcode rc = retry(engine, engine->port->ops->abort, err);
     for (int i = 0; i < engine->partition_count; i++)
         engine->partitions[i].touched = false;
@@ -215,6 +233,14 @@ static enum rcode fail_partition(struct engine *engine, int32_t id, enum disposi
     return OK;
 }
 
+/* Counts the transaction, which ends now. */
+static void count_end(struct engine *engine, enum transaction_outcome outcome)
+{
+    counter_add(&engine->stats.transactions[outcome], 1);
+    histogram_add(&engine->stats.transaction_seconds, &engine_transaction_layout,
+                  (double)(clock_monotonic_us() - engine->transaction_began_us) / 1e6);
+}
+
 static enum rcode transaction_failed(struct engine *engine, enum rcode rc, struct batch *batch,
                                      struct err *err)
 {
@@ -222,13 +248,18 @@ static enum rcode transaction_failed(struct engine *engine, enum rcode rc, struc
     engine->processor->ops->abort(engine->processor);
     if (disposition == DISPOSITION_FATAL)
         return rc;
-    log_warn(rcode_name(rc), err->text, LOG_I("thread", engine->options.thread));
-    bool known = disposition == DISPOSITION_ABORT || disposition == DISPOSITION_HOLD ||
-                 disposition == DISPOSITION_RESTORE || disposition == DISPOSITION_STOP;
+    engine_count_error(engine, STAGE_TRANSACTION, rc);
+    engine_warn(engine, rc, err);
+    bool of_partition = disposition == DISPOSITION_RESTORE || disposition == DISPOSITION_STOP ||
+                        disposition == DISPOSITION_HOLD;
+    bool known = disposition == DISPOSITION_ABORT || of_partition;
+    if (!of_partition)
+        atomic_store(&engine->stats.trouble, rc);
     if (known) {
         struct err abort_err = {0};
         enum rcode aborted = abort_log(engine, &abort_err);
         if (aborted == OK) {
+            count_end(engine, TRANSACTION_ABORTED);
             /* The group may have moved on; a moment's pause keeps a persistent abort from spinning.
              */
             engine->port->ops->wait(engine->port, RETRY_WAIT_MS);
@@ -240,10 +271,12 @@ static enum rcode transaction_failed(struct engine *engine, enum rcode rc, struc
             *err = abort_err;
             return aborted;
         }
-        log_warn(rcode_name(aborted), abort_err.text, LOG_I("thread", engine->options.thread));
+        engine_count_error(engine, STAGE_TRANSACTION, aborted);
+        engine_warn(engine, aborted, &abort_err);
     }
+    count_end(engine, TRANSACTION_UNKNOWN);
     rebuild(engine);
-    if (disposition == DISPOSITION_RESTORE || disposition == DISPOSITION_STOP)
+    if (of_partition && disposition != DISPOSITION_HOLD)
         fail_partition(engine, batch->failed_partition, disposition, err);
     return count_rebuild(engine, err);
 }
@@ -274,12 +307,16 @@ enum rcode transaction_run(struct engine *engine, struct err *err)
         if (engine->partitions[i].touched || engine->partitions[i].certify)
             engine->batch_partitions[batch.partition_count++] = engine->partitions[i].id;
     engine->transaction_began_ms = engine_now(engine);
+    engine->transaction_began_us = clock_monotonic_us();
     enum rcode rc = commit_log(engine, &batch, err);
     adapt_batch(engine, &batch, rc == OK);
     if (rc != OK)
         return transaction_failed(engine, rc, &batch, err);
+    count_end(engine, TRANSACTION_COMMITTED);
+    atomic_store(&engine->stats.trouble, OK);
     commit_stores(engine);
-    atomic_fetch_add(&engine->stats.records, (long long)batch.count);
-    atomic_fetch_add(&engine->stats.batches, 1);
+    for (int i = 0; i < TOPIC_COUNT; i++)
+        counter_add(&engine->stats.produced[i], engine->port->sent[i]);
+    counter_add(&engine->stats.records, (long long)batch.count);
     return OK;
 }

@@ -30,7 +30,7 @@ static enum rcode send_notice(struct worker *worker, struct batch *batch, struct
 {
     buf_clear(&worker->value);
     codec_encode_notice(worker->codec, notice, &worker->value);
-    count_one(&worker->stats.notices[notice->kind]);
+    counter_add(&worker->batch.notices[notice->kind], 1);
     struct port_message message = output_message(worker, TOPIC_NOTICES, key);
     return outbox_send(batch->port, &message, err);
 }
@@ -40,7 +40,7 @@ static enum rcode send_suppression(struct worker *worker, struct batch *batch, s
 {
     buf_clear(&worker->value);
     codec_encode_suppression(worker->codec, event, &worker->value);
-    count_one(&worker->stats.suppressions[event->action]);
+    counter_add(&worker->batch.suppressions[event->action][event->reason], 1);
     struct port_message message = output_message(worker, TOPIC_SUPPRESSIONS, key);
     return outbox_send(batch->port, &message, err);
 }
@@ -51,7 +51,7 @@ static enum rcode send_command(struct worker *worker, struct batch *batch, struc
 {
     buf_clear(&worker->value);
     codec_encode_command(worker->codec, command, &worker->value);
-    count_one(&worker->stats.commands[command->action]);
+    counter_add(&worker->batch.commands[command->action], 1);
     struct port_message message = output_message(worker, TOPIC_DELAYED, key);
     outbox_copy_headers(cause, &worker->arena, &message);
     return outbox_send(batch->port, &message, err);
@@ -141,7 +141,7 @@ static enum rcode fold_recipient(struct worker *worker, struct batch *batch,
         struct recipient *after = now == &states[0] ? &states[1] : &states[0];
         recipient_step(worker->options.policies, now, &work->event, work->stream_time_ms, after,
                        &effects);
-        count_one(&worker->stats.outcomes[effects.outcome]);
+        counter_add(&worker->batch.outcomes[effects.outcome], 1);
         rc = send_effects(worker, batch, key, work->record, &effects, err);
         if (rc != OK)
             return rc;
@@ -245,10 +245,10 @@ static enum rcode scan_slot(struct worker *worker, struct batch *batch, struct s
         char key_text[RECORD_KEY_MAX];
         struct str key = {key_text, identity_key(idle->who, key_text)};
         if (idle->action == IDLE_LAPSE) {
-            count_one(&worker->stats.lapsed);
+            counter_add(&worker->batch.lapsed, 1);
             rc = stage_state(worker, batch, slot, &idle->after, key, err);
         } else {
-            count_one(&worker->stats.expired);
+            counter_add(&worker->batch.expired, 1);
             rc = stage_tombstone(worker, batch, slot, idle->who, key, idle->source_offset, err);
         }
     }

@@ -64,7 +64,7 @@ static enum rcode send_dead_letter(struct worker *worker, struct batch *batch,
 {
     struct dead_letters dead_letters = {worker->options.topic_names[TOPIC_BOUNCES],
                                         worker->options.partition_counts[TOPIC_DEAD_LETTERS]};
-    count_one(&worker->stats.dead_letters[why->code]);
+    counter_add(&worker->batch.dead_letters[why->code], 1);
     return outbox_dead_letter(batch->port, &dead_letters, record, why, &worker->arena, err);
 }
 
@@ -86,7 +86,7 @@ static enum rcode send_rerouted(struct worker *worker, struct batch *batch,
                                    .value = record->value,
                                    .headers = headers,
                                    .header_count = (int)count};
-    count_one(&worker->stats.rerouted);
+    counter_add(&worker->batch.rerouted, 1);
     return outbox_send(batch->port, &message, err);
 }
 
@@ -148,7 +148,9 @@ static void classify_bounce(struct worker *worker, const struct input_record *in
     event->rule = verdict.rule;
     event->status = input->status;
     event->message_attempt = input->message_attempt;
-    count_one(&worker->stats.bounces[verdict.bounce_class]);
+    counter_add(&worker->batch.bounces[verdict.bounce_class], 1);
+    double age = (double)(worker->now_ms - event->time_ms) / 1000;
+    histogram_add(&worker->batch.bounce_age_seconds, &worker_bounce_age_layout, age > 0 ? age : 0);
 }
 
 static void fill_event(struct worker *worker, const struct input_record *input, struct event *event)

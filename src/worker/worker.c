@@ -5,10 +5,15 @@
 
 #include "worker/worker_internal.h"
 
+#include "base/clock.h"
 #include "codec/selfcheck.h"
 #include "domain/address.h"
 
 #define STATE_FORMAT 1
+
+/* Seconds to minutes where bounces come at once, hours to days where they come in batches. */
+const struct histogram_layout worker_bounce_age_layout = {
+    12, {1, 5, 30, 60, 300, 900, 3600, 21600, 86400, 259200, 604800, 2592000}};
 
 static struct worker *self(struct processor *processor)
 {
@@ -169,10 +174,22 @@ static enum rcode worker_restore_finish(struct processor *processor, int32_t par
                         certificate->stream_time_ms, err);
 }
 
+/* --- a batch --- */
+
+/* worker_stats begins with counters, and a histogram comes last. */
+#define COUNTERS (offsetof(struct worker_stats, bounce_age_seconds) / sizeof(atomic_llong))
+
+static void count_committed(struct worker *worker)
+{
+    counters_move((atomic_llong *)&worker->stats, (atomic_llong *)&worker->batch, COUNTERS);
+    histogram_move(&worker->stats.bounce_age_seconds, &worker->batch.bounce_age_seconds);
+}
+
 static enum rcode worker_process(struct processor *processor, struct batch *batch, struct err *err)
 {
     struct worker *worker = self(processor);
     arena_reset(&worker->arena, ARENA_KEEP);
+    worker->now_ms = clock_wall_ms();
     enum rcode rc = prepare_batch(worker, batch, err);
     if (rc == OK)
         rc = fold_batch(worker, batch, err);
@@ -182,12 +199,23 @@ static enum rcode worker_process(struct processor *processor, struct batch *batc
 static enum rcode worker_commit(struct processor *processor, int32_t partition, int64_t input_next,
                                 int64_t log_next, struct err *err)
 {
-    return slots_commit(&self(processor)->slots, partition, input_next, log_next, err);
+    struct worker *worker = self(processor);
+    count_committed(worker); /* with the first partition: the log has committed them all */
+    return slots_commit(&worker->slots, partition, input_next, log_next, err);
 }
 
 static void worker_abort(struct processor *processor)
 {
-    slots_abort(&self(processor)->slots);
+    struct worker *worker = self(processor);
+    counters_clear((atomic_llong *)&worker->batch, COUNTERS);
+    histogram_clear(&worker->batch.bounce_age_seconds);
+    slots_abort(&worker->slots);
+}
+
+static void worker_usage(struct processor *processor, int32_t partition,
+                         struct processor_usage *ret_usage)
+{
+    slots_usage(&self(processor)->slots, partition, ret_usage);
 }
 
 static const struct processor_ops worker_ops = {
@@ -202,6 +230,7 @@ static const struct processor_ops worker_ops = {
     .certificate_write = worker_certificate_write,
     .commit = worker_commit,
     .abort = worker_abort,
+    .usage = worker_usage,
 };
 
 static void init_slots(struct worker *worker)

@@ -4,8 +4,7 @@
  * partition.
  */
 #pragma once
-#include <stdatomic.h>
-
+#include "base/counter.h"
 #include "codec/record.h"
 #include "domain/classify.h"
 #include "stream/slots.h"
@@ -19,16 +18,20 @@ struct worker_options {
     int32_t partition_counts[TOPIC_COUNT]; /* as checked at start */
 };
 
-/* Counters since start; written by the engine's thread, readable from any other. */
+/* Of committed transactions, since start; written by the engine's thread, readable from any other.
+ */
 struct worker_stats {
     atomic_llong outcomes[OUTCOME_COUNT];
     atomic_llong bounces[BOUNCE_CLASS_COUNT];
     atomic_llong commands[COMMAND_ACTION_COUNT];
-    atomic_llong suppressions[SUPPRESSION_ACTION_COUNT];
+    atomic_llong suppressions[SUPPRESSION_ACTION_COUNT][SUPPRESSION_REASON_COUNT];
     atomic_llong notices[NOTICE_KIND_COUNT];
     atomic_llong dead_letters[RCODE_COUNT];
     atomic_llong rerouted, lapsed, expired;
+    struct histogram bounce_age_seconds; /* by the wall clock when processed, minus event time */
 };
+
+extern const struct histogram_layout worker_bounce_age_layout;
 
 enum rcode worker_new(const struct worker_options *options, struct processor **ret_worker,
                       struct err *err) WARN_UNUSED;

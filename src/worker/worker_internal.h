@@ -30,6 +30,8 @@ struct worker {
     struct processor processor;
     struct worker_options options;
     struct worker_stats stats;
+    struct worker_stats batch; /* of the batch in hand, until it has committed */
+    int64_t now_ms;            /* wall clock at its start, for metrics only */
     struct codec *codec;
     struct classifier *classifier;
     struct slots slots; /* of struct worker_slot */
@@ -47,9 +49,3 @@ enum rcode prepare_batch(struct worker *worker, struct batch *batch, struct err 
 
 /* Sorts works, folds them recipient by recipient, stages states and sends all outputs. */
 enum rcode fold_batch(struct worker *worker, struct batch *batch, struct err *err) WARN_UNUSED;
-
-static inline void count_one(atomic_llong *counter)
-{
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
-}

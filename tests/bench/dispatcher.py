@@ -64,7 +64,7 @@ def bench(options):
         figures = json.loads(reader.communicate(timeout=options.seconds + left + 120)[0])
         wait_until(lambda: process.metric("rimbalzo_dispatcher_pending") == options.waiting, 30, "the rest to wait")
         print(f"{count} commands at {options.rate} due/s, {options.partitions} partitions, {options.threads} threads, "
-              f"{options.waiting} waiting, {process.metric('rimbalzo_batches_total'):.0f} transactions")
+              f"{options.waiting} waiting, {process.metric('rimbalzo_transactions_total', outcome='committed'):.0f} transactions")
         for what in ("stamped", "arrived"):
             print(f"{what:8} " + "  ".join(f"{name} {value} ms" for name, value in figures[what].items()), flush=True)
         assert figures["stamped"]["min"] >= 0

@@ -93,6 +93,12 @@ static void pass_abort(struct processor *processor)
     inner(processor)->ops->abort(inner(processor));
 }
 
+static void pass_usage(struct processor *processor, int32_t partition,
+                       struct processor_usage *ret_usage)
+{
+    inner(processor)->ops->usage(inner(processor), partition, ret_usage);
+}
+
 struct sim_plant *sim_plant_new(struct sim *sim, int node, struct processor *worker)
 {
     struct sim_plant *plant = mem_zalloc(sizeof(*plant));
@@ -106,7 +112,8 @@ struct sim_plant *sim_plant_new(struct sim *sim, int node, struct processor *wor
                                         .process = pass_process,
                                         .certificate_write = pass_certificate_write,
                                         .commit = pass_commit,
-                                        .abort = pass_abort};
+                                        .abort = pass_abort,
+                                        .usage = pass_usage};
     if (worker->ops->wake_ms)
         plant->ops.wake_ms = pass_wake_ms;
     plant->processor = *worker;

@@ -71,7 +71,8 @@ static long long batches(const struct sim *sim)
     long long count = 0;
     for (int node = 0; node < SIM_NODES_MAX; node++)
         if (sim->nodes[node].port)
-            count += atomic_load(&engine_stats(sim->nodes[node].engine)->batches);
+            count += atomic_load(
+                &engine_stats(sim->nodes[node].engine)->transactions[TRANSACTION_COMMITTED]);
     return count;
 }
 

@@ -48,6 +48,21 @@ static void rows_look_as_their_format_wants(void **unused)
                   "]\n");
 }
 
+static void thousandths_have_three_decimals_and_stand_as_numbers(void **unused)
+{
+    (void)unused;
+    struct cell rows[][3] = {
+        {cell_milli(0), cell_milli(1234567890123), cell_milli(5)},
+        {cell_milli(1050), {.kind = CELL_NULL}, cell_milli(999)},
+    };
+    assert_output(OUTPUT_TABLE, rows, 2,
+                  " NAME           COUNT  IS_NEW\n"
+                  "0.000  1234567890.123   0.005\n"
+                  "1.050               -   0.999\n");
+    assert_output(OUTPUT_JSONL, rows, 1,
+                  "{\"name\":0.000,\"count\":1234567890.123,\"is_new\":0.005}\n");
+}
+
 static void no_rows_are_a_header_or_an_empty_array(void **unused)
 {
     (void)unused;
@@ -102,6 +117,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_look_as_their_format_wants),
+        cmocka_unit_test(thousandths_have_three_decimals_and_stand_as_numbers),
         cmocka_unit_test(no_rows_are_a_header_or_an_empty_array),
         cmocka_unit_test(hostile_octets_break_no_format),
         cmocka_unit_test(a_tsv_cell_is_one_cell_whatever_it_holds),

@@ -1,0 +1,13 @@
+#include "cli/role.h"
+
+const char *const role_names[ROLE_COUNT] = {
+#define X(constant, string) [constant] = string,
+    ROLES(X)
+#undef X
+};
+
+const enum topic role_inputs[ROLE_COUNT] = {
+    [ROLE_WORKER] = TOPIC_BOUNCES, [ROLE_DISPATCHER] = TOPIC_DELAYED};
+
+const enum topic role_certificates[ROLE_COUNT] = {
+    [ROLE_WORKER] = TOPIC_RECIPIENTS, [ROLE_DISPATCHER] = TOPIC_DUE};

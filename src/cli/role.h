@@ -1,0 +1,14 @@
+/* The roles a process can have, each a processor with a group of its own. */
+#pragma once
+#include "stream/topic.h"
+
+#define ROLES(X)                                                                                   \
+    X(ROLE_WORKER, "worker")                                                                       \
+    X(ROLE_DISPATCHER, "dispatcher")
+#define X(constant, string) constant,
+enum role { ROLES(X) ROLE_COUNT };
+#undef X
+extern const char *const role_names[ROLE_COUNT];
+
+extern const enum topic role_inputs[ROLE_COUNT];       /* what it consumes */
+extern const enum topic role_certificates[ROLE_COUNT]; /* where its certificate is committed */
