@@ -13,6 +13,7 @@ static const struct {
     {"worker", cmd_worker, "consume bounce records and decide: state, retries, suppressions"},
     {"dispatcher", cmd_dispatcher, "send retry commands on when they are due"},
     {"run", cmd_run, "worker and dispatcher in one process"},
+    {"lag", cmd_lag, "how far worker and dispatcher are behind, as the brokers tell"},
     {"topics", cmd_topics, "create the topics, or check them: plan, apply, check"},
     {"ingest", cmd_ingest, "bounces of mails, logs and webhooks as records into the input topic"},
     {"produce-sample", cmd_produce_sample, "produce realistic records to the input topic"},
