@@ -1,5 +1,7 @@
 #include "cli/observe.h"
 
+#include <stdlib.h>
+
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -24,16 +26,24 @@ int64_t observe_heard_ms(const struct observe *observe)
     return last_ms;
 }
 
+static int compare_partitions(const void *a, const void *b)
+{
+    const struct kafka_lag_partition *left = a, *right = b;
+    return (left->partition > right->partition) - (left->partition < right->partition);
+}
+
 static const struct kafka_lag_partition *lag_of(const struct observe *observe, enum role role,
                                                 int32_t partition)
 {
     const struct heard *heard = &observe->heard[role];
     if (!heard->at_ms || clock_monotonic_ms() - heard->at_ms > HEARD_MS_MAX)
         return NULL;
-    for (int i = 0; i < heard->count; i++)
-        if (heard->partitions[i].partition == partition && heard->partitions[i].known)
-            return &heard->partitions[i];
-    return NULL;
+    struct kafka_lag_partition key = {.partition = partition};
+    const struct kafka_lag_partition *found =
+        heard->count ? bsearch(&key, heard->partitions, (size_t)heard->count, sizeof(key),
+                               compare_partitions)
+                     : NULL;
+    return found && found->known ? found : NULL;
 }
 
 int observe_partitions(const struct observe *observe, struct partition_view **ret_views)
@@ -87,8 +97,10 @@ void observe_heard(struct observe *observe, enum role role,
     struct heard *heard = &observe->heard[role];
     pthread_mutex_lock(&observe->lock);
     heard->partitions = mem_realloc(heard->partitions, size);
-    if (count)
+    if (count) {
         memcpy(heard->partitions, partitions, size);
+        qsort(heard->partitions, (size_t)count, sizeof(*partitions), compare_partitions);
+    }
     heard->count = count;
     heard->at_ms = clock_monotonic_ms();
     pthread_mutex_unlock(&observe->lock);

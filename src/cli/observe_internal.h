@@ -11,7 +11,7 @@
 
 /* What the brokers told of a role. */
 struct heard {
-    struct kafka_lag_partition *partitions;
+    struct kafka_lag_partition *partitions; /* ascending */
     int count;
     int64_t at_ms; /* monotonic; 0: never */
 };

@@ -4,15 +4,15 @@
 #include "kafka/lag_parts.h"
 
 #define SLICE_MS 50
-#define LOOK_MS_MAX 2000 /* of the time that a question has, for looking at records */
 
-/* One record of each partition is wanted, so little is fetched; a broker gives one batch at least.
- */
+/* One record of each partition is wanted, so little is fetched. A batch that is larger comes all
+ * the same, but only one in an answer: the partitions take turns. */
 static const struct kafka_property defaults[] = {
     {"client.id", "rimbalzo"},
     {"fetch.message.max.bytes", "16384"},
+    {"fetch.queue.backoff.ms", "10"}, /* else it sleeps up to 1 s whenever its queue is full */
     {"fetch.wait.max.ms", "100"},
-    {"queued.min.messages", "1"},
+    {"queued.min.messages", "1000"},
     {"queued.max.messages.kbytes", "1024"},
     {"reconnect.backoff.max.ms", "2000"},
     {"socket.keepalive.enable", "true"},
@@ -227,115 +227,12 @@ static void find_ends(struct kafka_lag *lag, const struct kafka_lag_question *qu
     rd_kafka_queue_destroy(answers.queue);
 }
 
-/* --- the first record that waits --- */
-
-static int64_t start_of(const struct kafka_lag_partition *partition)
-{
-    return partition->committed > partition->log_start ? partition->committed
-                                                       : partition->log_start;
-}
-
-int64_t kafka_lag_records(const struct kafka_lag_partition *partition)
-{
-    int64_t records = partition->end - start_of(partition);
-    return records > 0 ? records : 0;
-}
-
-static bool seen(const struct lag_looks *looks, const struct kafka_lag_partition *partition)
-{
-    int64_t start = start_of(partition), at = offsets_get(&looks->at, partition->partition);
-    return at >= start && offsets_get(&looks->from, partition->partition) <= start;
-}
-
-static void note_first(struct lag_looks *looks, const struct kafka_lag_partition *partition,
-                       const struct port_record *record)
-{
-    offsets_set(&looks->from, partition->partition, start_of(partition));
-    offsets_set(&looks->at, partition->partition, record->offset);
-    offsets_set(&looks->timestamp_ms, partition->partition, record->timestamp_ms);
-}
-
-/* How long the first record waits: told by a look, or 0 when nothing but marks of transactions and
- * aborted records lies between. */
-static void tell_waiting(const struct kafka_lag *lag, const struct lag_looks *looks,
-                         struct kafka_lag_partition *partition)
-{
-    int64_t age_ms = clock_wall_ms() - offsets_get(&looks->timestamp_ms, partition->partition);
-    bool found = seen(looks, partition);
-    bool none = kafka_lag_records(partition) == 0 ||
-                (!found && scan_position(&lag->scan, partition->partition) >= partition->end);
-    partition->waiting_known =
-        none || (found && offsets_get(&looks->timestamp_ms, partition->partition) >= 0);
-    partition->waiting_ms = none || age_ms < 0 ? 0 : age_ms;
-}
-
-static struct kafka_lag_partition *find(struct kafka_lag_partition *partitions, int count,
-                                        int32_t id)
-{
-    for (int i = 0; i < count; i++)
-        if (partitions[i].partition == id)
-            return &partitions[i];
-    return NULL;
-}
-
-/* Whether the record of one that is being read, or that there is none, is yet to come. */
-static bool looking(const struct kafka_lag *lag, const struct lag_looks *looks,
-                    const struct kafka_lag_partition *partition)
-{
-    return offsets_get(&lag->scan.fetched.start, partition->partition) >= 0 &&
-           !seen(looks, partition) &&
-           scan_position(&lag->scan, partition->partition) < partition->end;
-}
-
-static void poll_once(struct kafka_lag *lag, struct lag_looks *looks,
-                      struct kafka_lag_partition *partitions, int count, int timeout_ms)
-{
-    size_t got = 0;
-    enum rcode rc = scan_poll(&lag->scan, timeout_ms, LAG_RECORDS_MAX, lag->records, &got, NULL);
-    (void)rc; /* what cannot be read is not known this time */
-    for (size_t i = 0; i < got; i++) {
-        struct kafka_lag_partition *partition = find(partitions, count, lag->records[i].partition);
-        if (partition && !seen(looks, partition))
-            note_first(looks, partition, &lag->records[i]);
-    }
-}
-
-static void look(struct kafka_lag *lag, const struct kafka_lag_question *question,
-                 struct kafka_lag_partition *partitions, int count, int64_t deadline_ms)
-{
-    struct lag_input *input = &lag->inputs[question->input];
-    struct port_position *positions = mem_alloc((size_t)count * sizeof(*positions));
-    int wanted = 0;
-    bool left = true;
-    for (int i = 0; i < count; i++)
-        if (partitions[i].known && kafka_lag_records(&partitions[i]) &&
-            !seen(&input->looks, &partitions[i]))
-            positions[wanted++] =
-                (struct port_position){partitions[i].partition, start_of(&partitions[i])};
-    /* Nothing to read: the handle is served all the same. */
-    enum rcode rc = scan_assign(&lag->scan, input->topic, positions, wanted, NULL);
-    while (rc == OK && left) {
-        poll_once(lag, &input->looks, partitions, count, wanted ? SLICE_MS : 0);
-        left = false;
-        for (int i = 0; i < count; i++)
-            left |= looking(lag, &input->looks, &partitions[i]);
-        left &=
-            clock_monotonic_ms() < deadline_ms && !(question->stop && atomic_load(question->stop));
-    }
-    for (int i = 0; i < count; i++)
-        if (partitions[i].known)
-            tell_waiting(lag, &input->looks, &partitions[i]);
-    rc = scan_assign(&lag->scan, input->topic, NULL, 0, NULL);
-    (void)rc; /* the next look assigns anew */
-    mem_free(positions);
-}
-
 /* --- all of it --- */
 
 enum rcode kafka_lag_ask(struct kafka_lag *lag, const struct kafka_lag_question *question,
                          struct kafka_lag_partition *inout_partitions, int count, struct err *err)
 {
-    int64_t now_ms = clock_monotonic_ms(), deadline_ms = now_ms + question->timeout_ms;
+    int64_t deadline_ms = clock_monotonic_ms() + question->timeout_ms;
     for (int i = 0; i < count; i++)
         inout_partitions[i] =
             (struct kafka_lag_partition){.partition = inout_partitions[i].partition};
@@ -346,9 +243,7 @@ enum rcode kafka_lag_ask(struct kafka_lag *lag, const struct kafka_lag_question 
         return rc;
     /* The end comes after the offsets: it is never behind them. */
     find_ends(lag, question, inout_partitions, count, deadline_ms);
-    now_ms = clock_monotonic_ms();
-    look(lag, question, inout_partitions, count,
-         now_ms + LOOK_MS_MAX < deadline_ms ? now_ms + LOOK_MS_MAX : deadline_ms);
+    lag_look(lag, question, inout_partitions, count, deadline_ms);
     return OK;
 }
 

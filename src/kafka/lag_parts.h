@@ -1,4 +1,5 @@
-/* What lag.c (offsets and records) and lag_group.c (the group) share. Internal. */
+/* What lag.c (offsets), lag_look.c (the first record) and lag_group.c (the group) share. Internal.
+ */
 #pragma once
 #include "kafka/facts.h"
 #include "kafka/lag.h"
@@ -34,3 +35,8 @@ struct lag_answers {
 
 /* The next one, to be destroyed; NULL: none came in time, or it is to stop. */
 rd_kafka_event_t *lag_answer(const struct lag_answers *answers);
+
+/* Tells of each known partition how long its first record has waited; of those that cannot be
+ * looked at in time it stays unknown. */
+void lag_look(struct kafka_lag *lag, const struct kafka_lag_question *question,
+              struct kafka_lag_partition *partitions, int count, int64_t deadline_ms);
