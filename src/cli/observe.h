@@ -6,8 +6,9 @@
  *   /livez   200 while every engine thread has made a turn within the last minute; 503 names those
  *            that have not. Waiting for the broker before any thread runs is being alive.
  *   /readyz  200 when the threads have begun to turn, a broker has answered lately, and nothing is
- *            in error: no partition has failed, and every thread can commit. Having no partition is
- *            being ready, and so is restoring one. The body names what is not as it should be.
+ *            in error: no partition has failed or is held still, and every thread can commit.
+ *            Having no partition is being ready, and so is restoring one. The body names what is
+ *            not as it should be.
  *   /metrics all counters, summed over the threads of a role, and what is known of each partition
  *            that is assigned now: what has been taken away is not told any more.
  */

@@ -45,8 +45,8 @@ unsigned observe_livez(void *context, struct http_exchange *exchange)
 struct readiness {
     int threads, turned;
     bool connected;
-    int running, restoring, failed;
-    struct buf restoring_list, failed_list, error_list;
+    int running, restoring, failed, held;
+    struct buf restoring_list, failed_list, held_list, error_list;
 };
 
 static void add_place(struct buf *list, const struct partition_view *view)
@@ -60,6 +60,11 @@ static void add_partition(struct readiness *ready, const struct partition_view *
     switch (view->board.state) {
     case PARTITION_RUNNING:
         ready->running++;
+        if (view->board.held != OK) {
+            ready->held++;
+            add_place(&ready->held_list, view);
+            buf_printf(&ready->held_list, ",\"code\":\"%s\"}", rcode_name(view->board.held));
+        }
         break;
     case PARTITION_ASSIGNED:
     case PARTITION_RESTORING:
@@ -128,7 +133,8 @@ unsigned observe_readyz(void *context, struct http_exchange *exchange)
     struct readiness ready = {0};
     find_readiness(context, &ready);
     bool started = ready.threads && ready.turned == ready.threads;
-    bool is_ready = started && ready.connected && !ready.failed && !ready.error_list.len;
+    bool is_ready =
+        started && ready.connected && !ready.failed && !ready.held && !ready.error_list.len;
     buf_printf(&exchange->body,
                "{\"ready\":%s,\"started\":%s,\"threads\":%d,"
                "\"partitions\":{\"running\":%d,\"restoring\":%d,\"failed\":%d},\"connected\":%s",
@@ -136,6 +142,7 @@ unsigned observe_readyz(void *context, struct http_exchange *exchange)
                ready.restoring, ready.failed, json_bool(ready.connected));
     add_list(&exchange->body, "restoring", &ready.restoring_list);
     add_list(&exchange->body, "failed", &ready.failed_list);
+    add_list(&exchange->body, "held", &ready.held_list);
     add_list(&exchange->body, "errors", &ready.error_list);
     buf_str(&exchange->body, STR("}\n"));
     return is_ready ? HTTP_OK : HTTP_UNAVAILABLE;

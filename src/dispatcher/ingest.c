@@ -277,7 +277,7 @@ static enum rcode replace(struct group *group, bool live, const struct job *job,
     enum rcode rc =
         timers_unclaim(job->slot->slot.store, job->timer.who, &job->timer.id, take_out, group, err);
     if (rc == OK && live)
-        count_many(&group->dispatcher->stats.commands[COMMAND_REPLACED], (long long)group->found);
+        counter_add(&group->dispatcher->batch.commands[COMMAND_REPLACED], (long long)group->found);
     return rc;
 }
 

@@ -51,7 +51,8 @@ enum rcode kafka_follower_open(struct kafka_properties properties, const char *g
                                struct err *err)
 {
     struct kafka_follower *follower = mem_zalloc(sizeof(*follower));
-    enum rcode rc = scan_open(&follower->scan, "follower", properties, client_reader_defaults, group, err);
+    enum rcode rc =
+        scan_open(&follower->scan, "follower", properties, client_reader_defaults, group, err);
     if (rc == OK)
         rc = facts_partition_count_wait(follower->scan.client, topic,
                                         clock_monotonic_ms() + ANSWER_MS,

@@ -12,6 +12,7 @@ struct board_entry {
     int32_t partition;
     enum partition_state state;
     enum rcode failure;   /* FAILED: why */
+    enum rcode held;      /* RUNNING: why nothing is fetched for a while; OK: it is */
     int64_t progress_ms;  /* wall clock: when its committed offset last grew; 0: not yet */
     int64_t restore_left; /* offsets that restoring has yet to read; -1: not known yet */
     struct processor_usage usage;

@@ -82,6 +82,7 @@ void engine_restore(struct engine *engine, struct partition *partition, const ch
     partition->touched = false;
     partition->certify = false;
     partition->held_until_ms = 0;
+    partition->held = OK;
     engine->assign_dirty = true;
     engine->restore_dirty = true;
 }

@@ -60,6 +60,7 @@ void engine_publish_board(struct engine *engine)
         *entry = (struct board_entry){.partition = partition->id,
                                       .state = partition->state,
                                       .failure = partition->failure,
+                                      .held = partition->held,
                                       .progress_ms = partition->progress_ms,
                                       .restore_left = restore_left(partition)};
         if (partition->open)

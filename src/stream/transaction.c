@@ -169,6 +169,7 @@ static void commit_stores(struct engine *engine)
         partition->touched = false;
         partition->certify = false;
         partition->certified_at_ms = now;
+        partition->held = OK;
         enum rcode rc = commit_store(engine, partition, &err);
         if (rc != OK) {
             engine_count_error(engine, STAGE_STORE, rc);
@@ -224,12 +225,14 @@ static enum rcode fail_partition(struct engine *engine, int32_t id, enum disposi
 {
     struct partition *partition = engine_partition(engine, id);
     assert(partition);
-    if (disposition == DISPOSITION_STOP)
+    if (disposition == DISPOSITION_STOP) {
         engine_fail(engine, partition, err);
-    else if (disposition == DISPOSITION_HOLD)
+    } else if (disposition == DISPOSITION_HOLD) {
         partition->held_until_ms = engine_now(engine) + HOLD_MS;
-    else
+        partition->held = err->code;
+    } else {
         engine_restore(engine, partition, err->text, true);
+    }
     return OK;
 }
 

@@ -273,7 +273,8 @@ static void one_that_waits_for_the_clock_keeps_nobody_waiting(void **state)
     char name[16], there[32];
     make_one_wait(&sim, 5);
     sim_recipient_of(&sim, 1, there);
-    int64_t aborts = atomic_load(&engine_stats(sim.nodes[0].engine)->aborts);
+    int64_t aborts =
+        atomic_load(&engine_stats(sim.nodes[0].engine)->transactions[TRANSACTION_ABORTED]);
     for (int i = 0; i < 10; i++) {
         snprintf(name, sizeof(name), "n%d", i);
         sim_schedule(&sim, there, name, sim_wall(&sim) - 8 * MINUTE + 700);
@@ -281,7 +282,9 @@ static void one_that_waits_for_the_clock_keeps_nobody_waiting(void **state)
         assert_int_equal(sim_count(&sim, TOPIC_DUE, 1), i + 1);
     }
     assert_int_equal(sim_count(&sim, TOPIC_DUE, 0), 1);
-    assert_true(atomic_load(&engine_stats(sim.nodes[0].engine)->aborts) - aborts <= 3);
+    assert_true(atomic_load(&engine_stats(sim.nodes[0].engine)->transactions[TRANSACTION_ABORTED]) -
+                    aborts <=
+                3);
     memory_cluster_advance(sim.cluster, 10 * MINUTE);
     sim_must_drain(&sim);
     assert_int_equal(sim_count(&sim, TOPIC_DUE, 0), 9);

@@ -105,7 +105,7 @@ static void having_no_partition_is_being_ready(void **unused)
     http_assert_answer(told.port, "/readyz", 200,
                        "{\"ready\":true,\"started\":true,\"threads\":2,\"partitions\":"
                        "{\"running\":0,\"restoring\":0,\"failed\":0},\"connected\":true,"
-                       "\"restoring\":[],\"failed\":[],\"errors\":[]}\n");
+                       "\"restoring\":[],\"failed\":[],\"held\":[],\"errors\":[]}\n");
     close_told(&told);
 }
 
@@ -131,8 +131,24 @@ static void partitions_that_restore_or_have_failed_are_named(void **unused)
     board_write(&told.boards[1], second, 2);
     http_assert_answer(told.port, "/readyz", 503,
                        "\"failed\":[{\"role\":\"dispatcher\",\"partition\":1,"
-                       "\"code\":\"certificate_lost\"}],\"errors\":[]}");
+                       "\"code\":\"certificate_lost\"}],\"held\":[],\"errors\":[]}");
     http_assert_answer(told.port, "/readyz", 503, "\"ready\":false,\"started\":true");
+    close_told(&told);
+}
+
+static void a_partition_that_is_held_still_is_named(void **unused)
+{
+    (void)unused;
+    static const struct board_entry entry = {
+        .partition = 2, .state = PARTITION_RUNNING, .held = E_CLOCK};
+    struct told told;
+    tell(&told);
+    run(&told);
+    board_write(&told.boards[0], &entry, 1);
+    http_assert_answer(told.port, "/readyz", 503,
+                       "{\"running\":1,\"restoring\":0,\"failed\":0},\"connected\":true,"
+                       "\"restoring\":[],\"failed\":[],\"held\":[{\"role\":\"worker\","
+                       "\"partition\":2,\"code\":\"clock\"}]");
     close_told(&told);
 }
 
@@ -462,6 +478,7 @@ int main(void)
         cmocka_unit_test(before_threads_run_a_process_lives_but_is_not_ready),
         cmocka_unit_test(having_no_partition_is_being_ready),
         cmocka_unit_test(partitions_that_restore_or_have_failed_are_named),
+        cmocka_unit_test(a_partition_that_is_held_still_is_named),
         cmocka_unit_test(a_thread_that_cannot_commit_is_named_with_its_code),
         cmocka_unit_test(who_has_not_heard_of_a_broker_lately_is_not_ready),
         cmocka_unit_test(a_thread_without_a_turn_for_a_minute_is_named),
