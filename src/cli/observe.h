@@ -41,6 +41,9 @@ enum rcode observe_open(const char *listen, const char *const topics[TOPIC_COUNT
 /* The threads to tell about from now on, copied; their counters must live until observe_close. */
 void observe_threads(struct observe *observe, const struct observed_thread *threads, int count);
 
+/* What /livez says, for those who watch by other means. */
+bool observe_live(struct observe *observe);
+
 /* NULL allowed. */
 void observe_close(struct observe *observe);
 

@@ -15,6 +15,16 @@ static int64_t turn_age_ms(const struct observe *observe, int thread)
     return clock_monotonic_ms() - (last_ms ? last_ms : observe->since_ms);
 }
 
+bool observe_live(struct observe *observe)
+{
+    bool live = true;
+    pthread_mutex_lock(&observe->lock);
+    for (int i = 0; i < observe->count; i++)
+        live &= turn_age_ms(observe, i) <= TURN_MS_MAX;
+    pthread_mutex_unlock(&observe->lock);
+    return live;
+}
+
 unsigned observe_livez(void *context, struct http_exchange *exchange)
 {
     struct observe *observe = context;

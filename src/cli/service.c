@@ -13,6 +13,7 @@
 #include "cli/cli.h"
 #include "cli/deployment.h"
 #include "cli/lag_watch.h"
+#include "cli/notify.h"
 #include "cli/observe.h"
 #include "cli/settings.h"
 #include "cli/topics_setup.h"
@@ -38,10 +39,11 @@ struct shared {
     struct deployment deployment;
     struct topics_facts facts;
     struct observe *observe;
+    struct notify notify;
 };
 
 struct service_thread {
-    const struct shared *shared;
+    struct shared *shared;
     enum role role;
     int index;  /* among those of its role */
     int number; /* among all */
@@ -213,6 +215,7 @@ static int check_start(struct shared *shared, const sigset_t *signals, struct er
         log_warn(rcode_name(rc), err->text,
                  LOG_S("servers", config_kafka(shared->settings->config, "bootstrap.servers")),
                  LOG_I("retry_ms", START_RETRY_MS));
+        notify_waiting(&shared->notify, err->text);
         int number = next_signal(signals, START_RETRY_MS);
         if (number) {
             err->code = OK; /* told to end, which is no failure */
@@ -250,6 +253,7 @@ static void log_progress(const struct service_thread *threads, int count, enum r
 /* Until a signal asks to end or a thread cannot go on. Returns the signal's number, or 0. */
 static int supervise(struct service_thread *threads, int count, const sigset_t *signals)
 {
+    struct shared *shared = threads->shared;
     int64_t reported = clock_monotonic_ms();
     long long last[ROLE_COUNT] = {0};
     for (;;) {
@@ -259,6 +263,7 @@ static int supervise(struct service_thread *threads, int count, const sigset_t *
         for (int i = 0; i < count; i++)
             if (atomic_load(&threads[i].done))
                 return 0;
+        notify_alive(&shared->notify, observe_live(shared->observe));
         int64_t now = clock_monotonic_ms();
         if (now - reported < PROGRESS_MS)
             continue;
@@ -305,8 +310,11 @@ static int run_threads(struct service_thread *threads, int count, const sigset_t
     for (; rc == OK && started < count; started++)
         if (pthread_create(&threads[started].id, NULL, thread_main, &threads[started]) != 0)
             rc = err_errno(err, E_IO, "cannot start a thread");
-    if (rc == OK)
+    if (rc == OK) {
+        notify_ready(&threads->shared->notify);
         number = supervise(threads, count, signals);
+    }
+    notify_stopping(&threads->shared->notify);
     for (int i = 0; i < started; i++) {
         atomic_store(&threads[i].stop, true);
         engine_stop(threads[i].engine);
@@ -393,10 +401,12 @@ int service_main(int argc, char **argv, const struct service_command *command)
     settings_log(&settings);
     struct shared shared = {.settings = &settings, .roles = command->roles};
     int code;
+    notify_open(&shared.notify);
     if (deployment_init(&shared.deployment, settings.config, &err) != OK)
         code = cli_fail(&err);
     else
         code = run_service(&shared, &options);
+    notify_close(&shared.notify);
     deployment_deinit(&shared.deployment);
     topics_facts_deinit(&shared.facts);
     settings_deinit(&settings);
