@@ -1,4 +1,5 @@
-/* The files of schemas/, compiled in by src/embed.cmake, so that one binary is all a host needs. */
+/* The files of schemas/ and deploy/completions/, compiled in by src/embed.cmake, so that one binary
+ * is all a host needs. */
 #pragma once
 #include <stddef.h>
 

@@ -21,6 +21,7 @@ static const struct {
     {"classify", cmd_classify, "class and reason of a bounce, or of one per line of stdin"},
     {"decode", cmd_decode, "print an Avro message as JSON"},
     {"config", cmd_config, "the configuration: check, show, defaults"},
+    {"completion", cmd_completion, "print the completion script of a shell"},
     {"version", cmd_version, "print the version"},
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

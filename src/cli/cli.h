@@ -121,6 +121,7 @@ void output_json_string(struct buf *out, struct str text);
  * ------------------------------------------------------------------------------------- */
 
 int cmd_classify(int argc, char **argv);
+int cmd_completion(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 int cmd_decode(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
