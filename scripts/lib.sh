@@ -36,7 +36,7 @@ rdkafka_in_system() { pkg-config --atleast-version="$rdkafka_version_min" rdkafk
 rdkafka_in_cache() {
     local prefix
     prefix=$(rdkafka_prefix)
-    [ -e "$prefix/complete" ] &&
+    [ -e "$prefix/complete" ] && [ -e "$prefix/share/doc/librdkafka/LICENSES.txt" ] &&
         PKG_CONFIG_PATH="$prefix/lib/pkgconfig" pkg-config --atleast-version="$rdkafka_version_min" rdkafka
 }
 
