@@ -52,9 +52,6 @@ use_rdkafka() {
     export PKG_CONFIG_PATH
 }
 
-# Where setup puts Prometheus' linter of metrics.
-promtool_path() { printf '%s/promtool-%s' "$cache" "$(uname -m)"; }
-
 need() {
     local command=$1 option=$2
     command -v "$command" >/dev/null 2>&1 || die "$command is missing" "run scripts/setup $option"

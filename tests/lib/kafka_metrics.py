@@ -6,7 +6,6 @@
 """
 
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -57,7 +56,7 @@ class Scrape:
 
 def promtool():
     """The path of Prometheus' own linter, None: it is not installed."""
-    cached = os.path.join(kafka_broker.cache_dir(), f"promtool-{platform.machine()}")
+    cached = os.path.join(kafka_broker.cache_dir(), "tools", "bin", "promtool")
     return shutil.which("promtool") or (cached if os.access(cached, os.X_OK) else None)
 
 
