@@ -79,7 +79,7 @@ def grant(broker, user, acls):
             arguments += [options[kind]] + ([name] if name else [])
         if kind != "cluster":
             arguments += ["--resource-pattern-type", "prefixed" if pattern == "prefix" else "literal"]
-        broker.tool("kafka.admin.AclCommand", "--bootstrap-server", broker.bootstrap, "--add",
+        broker.tool("org.apache.kafka.tools.AclCommand", "--bootstrap-server", broker.bootstrap, "--add",
                     "--allow-principal", f"User:{user}", *arguments)
 
 
