@@ -206,7 +206,7 @@ def topics_are_checked_before_a_worker_starts():
     pods = {d["metadata"]["name"]: d["spec"]["template"]["spec"] for d in helm("topics.init=none")
             if d["kind"] == "StatefulSet"}
     assert not any("initContainers" in pod for pod in pods.values())
-    # Its user may not describe all topics, and it checks its own at the start.
+    # It checks its own topics at the start.
     assert "initContainers" not in only(helm(), "StatefulSet", "rimbalzo-dispatcher")["spec"]["template"]["spec"]
 
 
