@@ -5,6 +5,7 @@ Standard kinds are held to Kubernetes' own schemas, custom ones to schemas/KIND.
 each definition that is used here, nothing else allowed.
 """
 
+import functools
 import json
 import os
 import re
@@ -23,19 +24,27 @@ TOPICS = {"bounces": "bounces", "recipients": "recipients", "delayed": "retries.
           "suppressions": "suppressions", "notices": "notices", "dead_letters": "dead-letters"}
 
 
-def helm(*values, version=VERSIONS[-1], release="rimbalzo", expect=0):
+@functools.lru_cache(maxsize=None)
+def rendered(*command):
+    """What a tool prints; each of them is run once."""
+    return run(*command).stdout
+
+
+def documents_of(text):
+    yaml = need_module("yaml")
+    return [document for document in yaml.load_all(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)) if document]
+
+
+def helm(*values):
     """The documents the chart renders."""
     need("helm")
-    yaml = need_module("yaml")
     sets = [argument for value in values for argument in ("--set", value)]
-    done = run("helm", "template", release, CHART, "--kube-version", version, *sets, expect=expect)
-    return [document for document in yaml.safe_load_all(done.stdout) if document]
+    return documents_of(rendered("helm", "template", "rimbalzo", CHART, "--kube-version", VERSIONS[-1], *sets))
 
 
 def kustomize(folder):
     need("kustomize")
-    yaml = need_module("yaml")
-    return list(yaml.safe_load_all(run("kustomize", "build", path("deploy", "kubernetes", folder)).stdout))
+    return documents_of(rendered("kustomize", "build", path("deploy", "kubernetes", folder)))
 
 
 def only(documents, kind, name=None):
