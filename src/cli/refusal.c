@@ -15,7 +15,7 @@ const struct refusal_text refusal_texts[REFUSAL_COUNT] = {
                       "421 4.7.28 Our system has detected an unusual rate of unsolicited mail", 421,
                       CLASS_TRANSIENT, REASON_RATE_LIMITED},
     [REFUSAL_POLICY] = {"5.7.1", "550 5.7.1 Message rejected due to content restrictions", 550,
-                        CLASS_POLICY, REASON_POLICY},
+                        CLASS_POLICY, REASON_CONTENT},
 };
 
 void refusal_fill(enum refusal refusal, struct input_record *record)

@@ -3,7 +3,7 @@
 
     agreement.py [--ingest PROGRAM] RIMBALZO
 
-The corpus is no part of this project: RIMBALZO_CORPUS names its folder, with the mails in eml/ and labels.tsv (file,
+The corpus is no part of this project: RIMBALZO_CORPUS names its folder (else ../shared/corpus), with the mails in eml/ and labels.tsv (file,
 recipient_index, status, reply, reason, hard). Without it, or without `rimbalzo ingest`, it says so and exits with 77.
 
 The mails are read by `ingest`, the facts it finds classified by RIMBALZO. Wanted are: 95 % agreement, at most 5 %
@@ -82,9 +82,10 @@ def main():
     parser.add_argument("rimbalzo")
     parser.add_argument("--ingest", metavar="PROGRAM", help="another build whose ingest reads the mails")
     options = parser.parse_args()
-    corpus = os.environ.get("RIMBALZO_CORPUS")
-    if not corpus or not os.path.isdir(corpus):
-        skip("RIMBALZO_CORPUS does not name the folder of a corpus")
+    here = os.path.dirname(os.path.abspath(__file__))
+    corpus = os.environ.get("RIMBALZO_CORPUS") or os.path.join(here, "..", "..", "..", "shared", "corpus")
+    if not os.path.isdir(corpus):
+        skip(f"no corpus in {corpus} (RIMBALZO_CORPUS)")
     found = facts_by_file(options.ingest or options.rimbalzo, os.path.join(corpus, "eml"))
     labels, rows = [], []
     all_labels = read_labels(os.path.join(corpus, "labels.tsv"))

@@ -8,7 +8,7 @@ from support import Skipped, binary, files_under, main, need, path, read, rimbal
 
 UNITS = ["rimbalzo-worker.service", "rimbalzo-dispatcher.service"]
 EXPOSURE_MAX = 20  # in tenths: 2.0
-SILENCE_S = 60  # TURN_MS_MAX of cli/observe.c: from then on /livez says no
+SILENCE_S = 60  # TURN_MS_MAX of cli/observe_health.c: from then on /livez says no
 
 
 def settings(unit):
@@ -63,7 +63,7 @@ def the_commands_of_the_units_exist_and_their_ports_differ():
 
 
 def the_timeouts_fit_the_program():
-    observe = read("src", "cli", "observe.c")
+    observe = read("src", "cli", "observe_health.c")
     assert int(re.search(r"TURN_MS_MAX (\d+)", observe)[1]) == SILENCE_S * 1000
     stopping = re.search(r"STEP_MS_MAX_STOPPING (\d+)", read("src", "stream", "transaction.c"))
     extended = re.search(r"WAITING_S (\d+)", read("src", "cli", "notify.c"))
