@@ -10,14 +10,17 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "cli/cli.h"
 #include "cli/ingest_account.h"
 #include "cli/ingest_sink.h"
 #include "cli/ingest_source.h"
+#include "cli/service.h"
 #include "cli/settings.h"
 #include "domain/address.h"
 
 #define PATHS_MAX 100000
+#define TOPIC_SCHEME "kafka:"
 #define FAULTS_SHOWN 20
 
 struct options {
@@ -30,6 +33,8 @@ struct options {
     bool dry_run;
     const char **paths;
     int path_count;
+    const char *topic; /* kafka:TOPIC instead of paths; NULL */
+    int threads;
 };
 
 struct run {
@@ -47,7 +52,14 @@ struct run {
 
 /* --- options --- */
 
-enum { KEY_FROM = 'f', KEY_TENANT = 't', KEY_REJECTS = 0x3000, KEY_DRY_RUN, KEY_RULES };
+enum {
+    KEY_FROM = 'f',
+    KEY_TENANT = 't',
+    KEY_REJECTS = 0x3000,
+    KEY_DRY_RUN,
+    KEY_RULES,
+    KEY_THREADS
+};
 
 static void add_path(struct options *options, const char *path, struct argp_state *state)
 {
@@ -65,6 +77,16 @@ static void check(struct options *options, struct argp_state *state)
                           "sisimai");
     if (!options->path_count)
         add_path(options, "-", state);
+    for (int i = 0; i < options->path_count; i++)
+        if (strncmp(options->paths[i], TOPIC_SCHEME, strlen(TOPIC_SCHEME)) == 0)
+            options->topic = options->paths[i] + strlen(TOPIC_SCHEME);
+    if (!options->topic)
+        return;
+    if (options->path_count > 1 || !*options->topic)
+        argp_error(state, "give one topic, as kafka:TOPIC, and no files with it");
+    if (options->sink != INGEST_SINK_TOPIC || options->rejects || options->dry_run)
+        argp_error(state, "a topic is read into the input topic, what cannot be used goes to the "
+                          "dead letters: without -o, --rejects and --dry-run");
 }
 
 static enum ingest_sink_kind sink_arg(const char *arg, struct argp_state *state)
@@ -105,6 +127,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_DRY_RUN:
         options->dry_run = true;
+        return 0;
+    case KEY_THREADS:
+        options->threads = (int)cli_number_arg(state, "threads", arg, 1);
         return 0;
     case KEY_RULES:
         if (options->settings.set_count == SETTINGS_SETS_MAX ||
@@ -342,14 +367,29 @@ static int64_t size_of(const struct options *options)
     return size;
 }
 
+static struct ingest_options ingest_options_of(const struct options *options,
+                                               const struct settings *settings)
+{
+    return (struct ingest_options){.format = (enum ingest_format)options->format,
+                                   .tenant = str_of(options->tenant),
+                                   .local_part_preserve = settings->policies.local_part_preserve};
+}
+
+static int ingest_topic(const struct options *options, const struct settings *settings)
+{
+    struct ingest_options ingest = ingest_options_of(options, settings);
+    struct service_run run = {.settings = settings, .ingest = &ingest, .source = options->topic};
+    run.threads[ROLE_INGEST] = options->threads;
+    settings_log(settings);
+    return service_run(&run);
+}
+
 static int ingest_all(const struct options *options, const struct settings *settings)
 {
+    struct ingest_options ingest = ingest_options_of(options, settings);
     struct run run = {
         .options = options,
-        .ingest = ingest_new(&(struct ingest_options){.format = (enum ingest_format)options->format,
-                                                      .tenant = str_of(options->tenant),
-                                                      .local_part_preserve =
-                                                          settings->policies.local_part_preserve}),
+        .ingest = ingest_new(&ingest),
         .classifier = classifier_new(settings->rules),
         .started_ms = clock_monotonic_ms(),
         .terminal = isatty(STDERR_FILENO),
@@ -376,29 +416,40 @@ int cmd_ingest(int argc, char **argv)
         {"tenant", KEY_TENANT, "TENANT", 0, "whose list the recipients are on", 0},
         {"rules", KEY_RULES, "FILE", 0, "classification rules (rules.file)", 0},
         {"rejects", KEY_REJECTS, "FILE", 0, "keep what cannot be used; it can be read again", 0},
+        {"threads", KEY_THREADS, "N", 0, "of kafka:TOPIC: engine threads (default 1)", 0},
         {"dry-run", KEY_DRY_RUN, NULL, 0, "read and count, write nothing", 0},
         {0}};
     static const struct argp_child children[] = {{&settings_argp, 0, "Configuration:", 1}, {0}};
     static const struct argp argp = {
         argp_options,
         parse,
-        "[FILE|FOLDER|-]...",
+        "[FILE|FOLDER|-]...\nkafka:TOPIC",
         "Reads what mail systems report and writes bounce and delivery records.\v"
         "Files, folders of files, Maildirs, an mbox, or stdin. JSON may be lines, arrays or "
         "values of several lines. Only final failures and deliveries become records, each with an "
         "id that is the same when it is read again; the table at the end accounts for all that "
         "was read. What cannot be used is reported with its place, the others go on, and it ends "
-        "with 65.",
+        "with 65.\n\n"
+        "kafka:TOPIC is read for as long as it runs, by the members of the group "
+        "<app>-ingest-TOPIC together, and each of its records exactly once: its value is what a "
+        "file would hold. What cannot be used goes to the dead letters. It ends with 0 upon "
+        "SIGTERM or SIGINT.",
         children,
         NULL,
         NULL};
-    struct options options = {.format = -1, .sink = INGEST_SINK_TOPIC};
+    struct options options = {.format = -1, .sink = INGEST_SINK_TOPIC, .threads = 1};
     struct settings settings = {0};
     struct err err;
+    if (!failpoint_init()) {
+        fprintf(stderr, "rimbalzo: RIMBALZO_FAILPOINT names no failpoint\n");
+        return EXIT_CODE_USAGE;
+    }
     argp_parse(&argp, argc, argv, 0, NULL, &options);
-    int code = settings_load(&options.settings, &settings, &err) == OK
-                   ? ingest_all(&options, &settings)
-                   : cli_fail(&err);
+    int code;
+    if (settings_load(&options.settings, &settings, &err) != OK)
+        code = cli_fail(&err);
+    else
+        code = options.topic ? ingest_topic(&options, &settings) : ingest_all(&options, &settings);
     settings_deinit(&settings);
     mem_free((void *)options.paths);
     return code;

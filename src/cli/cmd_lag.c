@@ -19,7 +19,7 @@
 struct options {
     struct settings_options settings;
     enum output_format output;
-    bool roles[ROLE_COUNT];
+    bool roles[ROLES_CONFIGURED];
     bool role_given;
     bool watch;
     int64_t records_max; /* -1: any */
@@ -77,9 +77,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case ARGP_KEY_ARG: {
         int role = 0;
-        while (role < ROLE_COUNT && strcmp(arg, role_names[role]) != 0)
+        while (role < ROLES_CONFIGURED && strcmp(arg, role_names[role]) != 0)
             role++;
-        if (role == ROLE_COUNT)
+        if (role == ROLES_CONFIGURED)
             argp_error(state, "\"%s\" is neither worker nor dispatcher", arg);
         options->roles[role] = options->role_given = true;
         return 0;
@@ -257,7 +257,7 @@ static enum rcode show_all(struct session *session, struct err *err)
         fputs(CLEAR_SCREEN, stdout);
     output_begin(&session->output, session->options->output, stdout, column_names,
                  table ? TABLE_COLUMNS : COLUMN_COUNT);
-    for (int role = 0; rc == OK && role < ROLE_COUNT; role++)
+    for (int role = 0; rc == OK && role < ROLES_CONFIGURED; role++)
         if (session->options->roles[role])
             rc = show_role(session, (enum role)role, err);
     output_end(&session->output);
@@ -296,14 +296,15 @@ static int run(const struct options *options, const struct settings *settings)
 {
     struct err err = {0};
     struct session session = {.options = options};
-    struct kafka_lag_input inputs[ROLE_COUNT];
+    struct kafka_lag_input inputs[ROLES_CONFIGURED];
     enum rcode rc = deployment_init(&session.deployment, settings->config, &err);
-    for (int role = 0; rc == OK && role < ROLE_COUNT; role++)
+    for (int role = 0; rc == OK && role < ROLES_CONFIGURED; role++)
         inputs[role] =
             (struct kafka_lag_input){deployment_group(&session.deployment, (enum role)role),
                                      session.deployment.topics[role_inputs[role]]};
     if (rc == OK)
-        rc = kafka_lag_open(session.deployment.properties, inputs, ROLE_COUNT, &session.lag, &err);
+        rc = kafka_lag_open(session.deployment.properties, inputs, ROLES_CONFIGURED, &session.lag,
+                            &err);
     int code = rc != OK         ? cli_fail(&err)
                : options->watch ? watch(&session, &err)
                                 : once(&session, &err);
@@ -342,7 +343,7 @@ int cmd_lag(int argc, char **argv)
     struct settings settings = {0};
     struct err err = {0};
     argp_parse(&argp, argc, argv, 0, NULL, &options);
-    for (int role = 0; !options.role_given && role < ROLE_COUNT; role++)
+    for (int role = 0; !options.role_given && role < ROLES_CONFIGURED; role++)
         options.roles[role] = true;
     if (settings_load(&options.settings, &settings, &err) != OK)
         return cli_fail(&err);

@@ -41,15 +41,36 @@ enum rcode deployment_init(struct deployment *deployment, const struct config *c
     return OK;
 }
 
+void deployment_set_source(struct deployment *deployment, const char *topic)
+{
+    struct buf role;
+    buf_init(&role);
+    buf_printf(&role, "ingest-%s%c", topic, 0);
+    deployment->topics[TOPIC_SOURCE] = topic;
+    deployment->ingest_group = group_name(deployment->app, role.data);
+    buf_deinit(&role);
+}
+
 void deployment_deinit(struct deployment *deployment)
 {
     mem_free((void *)deployment->properties.items);
     mem_free(deployment->worker_group);
     mem_free(deployment->dispatcher_group);
+    mem_free(deployment->ingest_group);
     *deployment = (struct deployment){0};
 }
 
 const char *deployment_group(const struct deployment *deployment, enum role role)
 {
-    return role == ROLE_WORKER ? deployment->worker_group : deployment->dispatcher_group;
+    switch (role) {
+    case ROLE_WORKER:
+        return deployment->worker_group;
+    case ROLE_DISPATCHER:
+        return deployment->dispatcher_group;
+    case ROLE_INGEST:
+        return deployment->ingest_group;
+    case ROLE_COUNT:
+        break;
+    }
+    return NULL;
 }

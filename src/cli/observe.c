@@ -114,7 +114,7 @@ static const struct http_route routes[] = {
     {"/metrics", NULL, observe_metrics}, /* of its own choice */
 };
 
-enum rcode observe_open(const char *listen, const char *const topics[TOPIC_COUNT],
+enum rcode observe_open(const char *listen, const char *const topics[TOPIC_SLOTS],
                         struct observe **ret_observe, struct err *err)
 {
     struct observe *observe = mem_zalloc(sizeof(*observe));

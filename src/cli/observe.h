@@ -14,7 +14,8 @@
  */
 #pragma once
 #include "base/err.h"
-#include "cli/service.h"
+#include "cli/ingest_job.h"
+#include "cli/role.h"
 #include "dispatcher/dispatcher.h"
 #include "kafka/kafka_port.h"
 #include "kafka/lag.h"
@@ -29,13 +30,14 @@ struct observed_thread {
     struct board *board;
     const struct worker_stats *worker;         /* NULL: it has another role */
     const struct dispatcher_stats *dispatcher; /* likewise */
+    const struct ingest_job_stats *ingest;     /* likewise */
     const struct kafka_statistics *kafka;      /* by enum kafka_client; NULL: not known */
 };
 
 /* Starts to listen and says so in the log; `listen` as in the configuration, "" for no HTTP.
  * `topics` are the names that labels have; they must live as long. E_IO when that cannot be.
  * Signals are to be blocked before. */
-enum rcode observe_open(const char *listen, const char *const topics[TOPIC_COUNT],
+enum rcode observe_open(const char *listen, const char *const topics[TOPIC_SLOTS],
                         struct observe **ret_observe, struct err *err) WARN_UNUSED;
 
 /* The threads to tell about from now on, copied; their counters must live until observe_close. */

@@ -73,7 +73,8 @@ static void write_produced(struct metrics *metrics, const struct observe *observ
                          [TOPIC_SUPPRESSIONS] = true,
                          [TOPIC_NOTICES] = true,
                          [TOPIC_DEAD_LETTERS] = true},
-        [ROLE_DISPATCHER] = {[TOPIC_DUE] = true, [TOPIC_DEAD_LETTERS] = true}};
+        [ROLE_DISPATCHER] = {[TOPIC_DUE] = true, [TOPIC_DEAD_LETTERS] = true},
+        [ROLE_INGEST] = {[TOPIC_BOUNCES] = true, [TOPIC_DEAD_LETTERS] = true}};
     metrics_family(metrics, METRIC_COUNTER, "rimbalzo_produced_records_total",
                    "Records written in committed transactions.");
     for (int role = 0; role < ROLE_COUNT; role++)

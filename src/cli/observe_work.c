@@ -125,7 +125,29 @@ static void write_dispatcher(struct metrics *metrics, const struct observe *obse
     metrics_histogram(metrics, METRIC_NO_LABELS, &delay, &dispatcher_release_delay_layout);
 }
 
-/* --- both --- */
+/* --- ingest job --- */
+
+static void write_ingest(struct metrics *metrics, const struct observe *observe)
+{
+    long long entries[INGEST_OUTCOME_COUNT] = {0}, skipped[INGEST_SKIP_COUNT] = {0};
+    for (int i = 0; i < observe->count; i++) {
+        const struct ingest_job_stats *stats = observe->threads[i].ingest;
+        for (int k = 0; stats && k < INGEST_OUTCOME_COUNT; k++)
+            entries[k] += counter_get(&stats->entries[k]);
+        for (int k = 0; stats && k < INGEST_SKIP_COUNT; k++)
+            skipped[k] += counter_get(&stats->skipped[k]);
+    }
+    metrics_family(metrics, METRIC_COUNTER, "rimbalzo_ingest_entries_total",
+                   "What the source tells, for each recipient, by what became of it.");
+    for (int k = 0; k < INGEST_OUTCOME_COUNT; k++)
+        metrics_int(metrics, METRIC_LABELS({"outcome", ingest_outcome_names[k]}), entries[k]);
+    metrics_family(metrics, METRIC_COUNTER, "rimbalzo_ingest_skipped_total",
+                   "What is no event for us, by reason.");
+    for (int k = INGEST_SKIP_NONE + 1; k < INGEST_SKIP_COUNT; k++)
+        metrics_int(metrics, METRIC_LABELS({"reason", ingest_skip_names[k]}), skipped[k]);
+}
+
+/* --- all --- */
 
 /* The reasons of dead letters are the codes that say the record is at fault. */
 static void write_dead_letters(struct metrics *metrics, const struct observe *observe)
@@ -135,6 +157,7 @@ static void write_dead_letters(struct metrics *metrics, const struct observe *ob
         const struct observed_thread *thread = &observe->threads[i];
         const atomic_llong *counters = thread->worker       ? thread->worker->dead_letters
                                        : thread->dispatcher ? thread->dispatcher->dead_letters
+                                       : thread->ingest     ? thread->ingest->dead_letters
                                                             : NULL;
         for (int k = 0; counters && k < RCODE_COUNT; k++)
             sums[k] += counter_get(&counters[k]);
@@ -153,5 +176,7 @@ void observe_work(struct metrics *metrics, const struct observe *observe)
         write_worker(metrics, observe);
     if (observe_has_role(observe, ROLE_DISPATCHER))
         write_dispatcher(metrics, observe);
+    if (observe_has_role(observe, ROLE_INGEST))
+        write_ingest(metrics, observe);
     write_dead_letters(metrics, observe);
 }

@@ -1,6 +1,5 @@
 #include "cli/service.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,49 +10,18 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "cli/cli.h"
-#include "cli/deployment.h"
 #include "cli/lag_watch.h"
-#include "cli/notify.h"
-#include "cli/observe.h"
-#include "cli/settings.h"
+#include "cli/reload.h"
+#include "cli/service_internal.h"
 #include "cli/topics_setup.h"
-#include "dispatcher/dispatcher.h"
-#include "kafka/kafka_port.h"
-#include "stream/engine.h"
-#include "worker/worker.h"
 
 #define START_RETRY_MS 2000
 #define PROGRESS_MS 10000
-#define OFFLINE_SHARE 2 /* local state older than this part of delete.retention.ms is rebuilt */
 
 struct options {
     struct settings_options settings;
     const struct service_command *command;
     int threads; /* 0: as configured */
-};
-
-/* What all threads share: made before they start, read-only then. */
-struct shared {
-    const struct settings *settings;
-    const int *roles; /* which of them run */
-    struct deployment deployment;
-    struct topics_facts facts;
-    struct observe *observe;
-    struct notify notify;
-};
-
-struct service_thread {
-    struct shared *shared;
-    enum role role;
-    int index;  /* among those of its role */
-    int number; /* among all */
-    pthread_t id;
-    struct port *port;
-    struct processor *processor;
-    struct engine *engine;
-    atomic_bool stop;
-    atomic_bool done;
-    struct err err; /* why it ended; OK: it was told to */
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -74,107 +42,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
-/* --- roles --- */
-
-static enum rcode open_port(struct service_thread *thread, struct err *err)
-{
-    const struct deployment *deployment = &thread->shared->deployment;
-    const char *group = deployment_group(deployment, thread->role);
-    char instance[256], transactional_id[512];
-    snprintf(instance, sizeof(instance), "%s-%d", deployment->instance, thread->index);
-    snprintf(transactional_id, sizeof(transactional_id), "%s-%s", group, instance);
-    struct kafka_port_options options = {.properties = deployment->properties,
-                                         .input = role_inputs[thread->role],
-                                         .certificate = role_certificates[thread->role],
-                                         .group = group,
-                                         .instance = instance,
-                                         .transactional_id = transactional_id};
-    memcpy(options.topics, deployment->topics, sizeof(deployment->topics));
-    return kafka_port_new(&options, &thread->port, err);
-}
-
-static struct state_options state_of(const struct shared *shared)
-{
-    const struct config *config = shared->settings->config;
-    return (struct state_options){
-        .dir = config->state_dir,
-        .app = config->app,
-        .cluster_id = shared->facts.cluster_id,
-        .durability = config->store.durability == DURABILITY_DISK ? STORE_DISK : STORE_REBUILD,
-        .map_size_initial = (size_t)config->store.map_size_initial};
-}
-
-static enum rcode open_worker(struct service_thread *thread, struct err *err)
-{
-    const struct shared *shared = thread->shared;
-    struct worker_options options = {
-        .policies = &shared->settings->policies,
-        .rules = shared->settings->rules,
-        .codec = {.schemas_dir = shared->settings->config->schemas.dir},
-        .state = state_of(shared)};
-    options.state.offline_ms_max = shared->facts.delete_retention_ms / OFFLINE_SHARE;
-    memcpy(options.topic_names, shared->deployment.topics, sizeof(options.topic_names));
-    memcpy(options.partition_counts, shared->facts.partition_counts,
-           sizeof(options.partition_counts));
-    return worker_new(&options, &thread->processor, err);
-}
-
-static enum rcode open_dispatcher(struct service_thread *thread, struct err *err)
-{
-    const struct shared *shared = thread->shared;
-    const struct config *config = shared->settings->config;
-    struct dispatcher_options options = {.codec = {.schemas_dir = config->schemas.dir},
-                                         .state = state_of(shared),
-                                         .delay_ms_max = config->dispatcher.delay_max_ms};
-    memcpy(options.topic_names, shared->deployment.topics, sizeof(options.topic_names));
-    memcpy(options.partition_counts, shared->facts.partition_counts,
-           sizeof(options.partition_counts));
-    return dispatcher_new(&options, &thread->processor, err);
-}
-
-static enum rcode thread_open(struct service_thread *thread, struct err *err)
-{
-    const struct config *config = thread->shared->settings->config;
-    bool worker = thread->role == ROLE_WORKER;
-    enum rcode rc = open_port(thread, err);
-    if (rc == OK)
-        rc = worker ? open_worker(thread, err) : open_dispatcher(thread, err);
-    if (rc != OK)
-        return rc;
-    struct engine_options options = {
-        .port = thread->port,
-        .processor = thread->processor,
-        .thread = thread->number,
-        .batch_records_max = (size_t)config->worker.batch_records_max,
-        .batch_bytes_max = (size_t)config->worker.batch_bytes_max,
-        .commit_interval_ms =
-            worker ? config->worker.commit_interval_ms : config->dispatcher.commit_interval_ms,
-        .certificate_refresh_ms = config->worker.certificate_refresh_ms,
-        .rebuilds_max = config->worker.rebuilds_max,
-        .partition_count = thread->shared->facts.partition_counts[role_inputs[thread->role]],
-    };
-    thread->engine = engine_new(&options);
-    return OK;
-}
-
 /* --- threads --- */
-
-static void thread_close(struct service_thread *thread)
-{
-    /* After losing its place to another process nothing local may look cleanly closed by this one.
-     */
-    if (thread->err.code == E_INSTANCE_FENCED)
-        engine_abandon(thread->engine);
-    else
-        engine_free(thread->engine);
-    thread->engine = NULL;
-    if (thread->role == ROLE_WORKER)
-        worker_free(thread->processor);
-    else
-        dispatcher_free(thread->processor);
-    if (thread->port)
-        thread->port->ops->free(thread->port);
-}
 
 static void *thread_main(void *context)
 {
@@ -204,8 +72,7 @@ static int next_signal(const sigset_t *signals, int ms)
 static int check_start(struct shared *shared, const sigset_t *signals, struct err *err)
 {
     struct topics_options topics = topics_setup(shared->settings->config, &shared->deployment);
-    if (!shared->roles[ROLE_WORKER])
-        topics.wanted = TOPICS_OF_DISPATCHER;
+    topics.wanted = service_topics_wanted(shared->run->threads);
     for (;;) {
         enum rcode rc = topics_check(&topics, &shared->facts, err);
         if (rc == OK || rcode_disposition(rc) != DISPOSITION_RETRY) {
@@ -258,11 +125,14 @@ static int supervise(struct service_thread *threads, int count, const sigset_t *
     long long last[ROLE_COUNT] = {0};
     for (;;) {
         int number = next_signal(signals, 200);
-        if (number)
+        if (number == SIGHUP)
+            reload_rules(&shared->reload, threads, count);
+        else if (number)
             return number;
         for (int i = 0; i < count; i++)
             if (atomic_load(&threads[i].done))
                 return 0;
+        reload_settle(&shared->reload, threads, count);
         notify_alive(&shared->notify, observe_live(shared->observe));
         int64_t now = clock_monotonic_ms();
         if (now - reported < PROGRESS_MS)
@@ -279,22 +149,14 @@ static enum rcode observe_all(const struct service_thread *threads, int count,
 {
     const struct shared *shared = threads->shared;
     struct observed_thread *observed = mem_alloc((size_t)count * sizeof(*observed));
-    for (int i = 0; i < count; i++) {
-        const struct service_thread *thread = &threads[i];
-        bool worker = thread->role == ROLE_WORKER;
-        observed[i] = (struct observed_thread){
-            .role = thread->role,
-            .engine = engine_stats(thread->engine),
-            .board = engine_board(thread->engine),
-            .kafka = kafka_port_statistics(thread->port),
-            .worker = worker ? worker_stats(thread->processor) : NULL,
-            .dispatcher = worker ? NULL : dispatcher_stats(thread->processor)};
-    }
+    for (int i = 0; i < count; i++)
+        observed[i] = service_thread_observed(&threads[i]);
     observe_threads(shared->observe, observed, count);
     mem_free(observed);
     if (!observe_port(shared->observe))
         return OK; /* nobody asks */
-    return lag_watch_start(&shared->deployment, shared->roles, shared->observe, ret_watch, err);
+    return lag_watch_start(&shared->deployment, shared->run->threads, shared->observe, ret_watch,
+                           err);
 }
 
 static int run_threads(struct service_thread *threads, int count, const sigset_t *signals,
@@ -304,7 +166,7 @@ static int run_threads(struct service_thread *threads, int count, const sigset_t
     struct lag_watch *watch = NULL;
     enum rcode rc = OK;
     for (int i = 0; rc == OK && i < count; i++)
-        rc = thread_open(&threads[i], err);
+        rc = service_thread_open(&threads[i], err);
     if (rc == OK)
         rc = observe_all(threads, count, &watch, err);
     for (; rc == OK && started < count; started++)
@@ -331,32 +193,25 @@ static int run_threads(struct service_thread *threads, int count, const sigset_t
     return number;
 }
 
-static int thread_count(const struct shared *shared, const struct options *options, enum role role)
-{
-    const struct config *config = shared->settings->config;
-    if (!options->command->roles[role])
-        return 0;
-    if (options->threads)
-        return options->threads;
-    return role == ROLE_WORKER ? config->worker.threads : config->dispatcher.threads;
-}
-
-static int run_service(struct shared *shared, const struct options *options)
+static int run_service(struct shared *shared)
 {
     struct err err = {0};
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
-    int counts[ROLE_COUNT], count = 0, number = 0;
+    const int *counts = shared->run->threads;
+    int count = 0, number = 0;
     for (int role = 0; role < ROLE_COUNT; role++)
-        count += counts[role] = thread_count(shared, options, (enum role)role);
+        count += counts[role];
     log_info("starting", "rimbalzo " RIMBALZO_VERSION,
              LOG_S("instance", shared->deployment.instance),
              LOG_I("worker_threads", counts[ROLE_WORKER]),
-             LOG_I("dispatcher_threads", counts[ROLE_DISPATCHER]));
+             LOG_I("dispatcher_threads", counts[ROLE_DISPATCHER]),
+             LOG_I("ingest_threads", counts[ROLE_INGEST]));
     if (observe_open(shared->settings->config->http.listen, shared->deployment.topics,
                      &shared->observe, &err) == OK)
         number = check_start(shared, &signals, &err);
@@ -370,7 +225,7 @@ static int run_service(struct shared *shared, const struct options *options)
         observe_close(shared->observe); /* it reads the threads' counters */
         shared->observe = NULL;
         for (int i = 0; i < count; i++)
-            thread_close(&threads[i]);
+            service_thread_close(&threads[i]);
         mem_free(threads);
     }
     observe_close(shared->observe);
@@ -378,6 +233,32 @@ static int run_service(struct shared *shared, const struct options *options)
         return cli_fail(&err);
     log_info("stopped", "ended by a signal, everything is committed", LOG_I("signal", number));
     return EXIT_CODE_OK;
+}
+
+int service_run(const struct service_run *run)
+{
+    struct shared shared = {.run = run, .settings = run->settings};
+    struct err err = {0};
+    int code;
+    notify_open(&shared.notify);
+    reload_init(&shared.reload, run->settings);
+    if (deployment_init(&shared.deployment, run->settings->config, &err) != OK) {
+        code = cli_fail(&err);
+    } else {
+        if (run->source)
+            deployment_set_source(&shared.deployment, run->source);
+        code = run_service(&shared);
+    }
+    notify_close(&shared.notify);
+    reload_deinit(&shared.reload);
+    deployment_deinit(&shared.deployment);
+    topics_facts_deinit(&shared.facts);
+    return code;
+}
+
+static int configured_threads(const struct config *config, enum role role)
+{
+    return role == ROLE_WORKER ? config->worker.threads : config->dispatcher.threads;
 }
 
 int service_main(int argc, char **argv, const struct service_command *command)
@@ -389,26 +270,23 @@ int service_main(int argc, char **argv, const struct service_command *command)
     const struct argp argp = {
         both ? NULL : argp_options, parse, NULL, command->doc, children, NULL, NULL};
     struct options options = {.command = command};
+    struct settings settings = {0};
+    struct service_run run = {.settings = &settings};
     struct err err = {0};
     if (!failpoint_init()) {
         fprintf(stderr, "rimbalzo: RIMBALZO_FAILPOINT names no failpoint\n");
         return EXIT_CODE_USAGE;
     }
     argp_parse(&argp, argc, argv, 0, NULL, &options);
-    struct settings settings = {0};
     if (settings_load(&options.settings, &settings, &err) != OK)
         return cli_fail(&err);
     settings_log(&settings);
-    struct shared shared = {.settings = &settings, .roles = command->roles};
-    int code;
-    notify_open(&shared.notify);
-    if (deployment_init(&shared.deployment, settings.config, &err) != OK)
-        code = cli_fail(&err);
-    else
-        code = run_service(&shared, &options);
-    notify_close(&shared.notify);
-    deployment_deinit(&shared.deployment);
-    topics_facts_deinit(&shared.facts);
+    for (int role = 0; role < ROLE_COUNT; role++)
+        if (command->roles[role])
+            run.threads[role] = options.threads
+                                    ? options.threads
+                                    : configured_threads(settings.config, (enum role)role);
+    int code = service_run(&run);
     settings_deinit(&settings);
     return code;
 }

@@ -26,6 +26,11 @@ const char *const ingest_skip_names[INGEST_SKIP_COUNT] = {
     INGEST_SKIPS(X)
 #undef X
 };
+const char *const ingest_outcome_names[INGEST_OUTCOME_COUNT] = {
+#define X(constant, string) [constant] = string,
+    INGEST_OUTCOMES(X)
+#undef X
+};
 
 static const struct adapter *const adapters[INGEST_FORMAT_COUNT] = {
     [INGEST_DSN] = &adapter_dsn,           [INGEST_KUMOMTA] = &adapter_kumomta,

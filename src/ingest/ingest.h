@@ -63,13 +63,15 @@ enum ingest_skip { INGEST_SKIPS(X) INGEST_SKIP_COUNT };
 extern const char *const ingest_format_names[INGEST_FORMAT_COUNT];
 extern const char *const ingest_skip_names[INGEST_SKIP_COUNT];
 
-enum ingest_outcome {
-    INGEST_BOUNCE,
-    INGEST_DELIVERY,
-    INGEST_SKIPPED,
-    INGEST_REJECTED,
-    INGEST_OUTCOME_COUNT
-};
+#define INGEST_OUTCOMES(X)                                                                         \
+    X(INGEST_BOUNCE, "bounce")                                                                     \
+    X(INGEST_DELIVERY, "delivery")                                                                 \
+    X(INGEST_SKIPPED, "skipped")                                                                   \
+    X(INGEST_REJECTED, "rejected")
+#define X(constant, string) constant,
+enum ingest_outcome { INGEST_OUTCOMES(X) INGEST_OUTCOME_COUNT };
+#undef X
+extern const char *const ingest_outcome_names[INGEST_OUTCOME_COUNT];
 
 struct ingest_entry {
     enum ingest_outcome outcome;

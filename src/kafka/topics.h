@@ -12,6 +12,9 @@
 /* A dispatcher alone needs no other. */
 #define TOPICS_OF_DISPATCHER (1u << TOPIC_DELAYED | 1u << TOPIC_DUE | 1u << TOPIC_DEAD_LETTERS)
 
+/* Nor an ingest job. */
+#define TOPICS_OF_INGEST (1u << TOPIC_BOUNCES | 1u << TOPIC_DEAD_LETTERS)
+
 struct topics_options {
     struct kafka_properties properties;
     const char *topics[TOPIC_COUNT]; /* names */

@@ -185,11 +185,37 @@ static void count_committed(struct worker *worker)
     histogram_move(&worker->stats.bounce_age_seconds, &worker->batch.bounce_age_seconds);
 }
 
+/* Between two batches nobody holds a verdict. */
+static void take_rules(struct worker *worker)
+{
+    const struct rule_set *wanted = atomic_load(&worker->rules_wanted);
+    if (wanted == atomic_load(&worker->rules))
+        return;
+    /* Shown to be in use before they are used; what was replaced meanwhile may be gone already. */
+    atomic_store(&worker->rules, wanted);
+    for (const struct rule_set *now; (now = atomic_load(&worker->rules_wanted)) != wanted;) {
+        wanted = now;
+        atomic_store(&worker->rules, wanted);
+    }
+    classifier_use(worker->classifier, wanted);
+}
+
+void worker_use_rules(struct processor *processor, const struct rule_set *rules)
+{
+    atomic_store(&self(processor)->rules_wanted, rules);
+}
+
+const struct rule_set *worker_rules(const struct processor *processor)
+{
+    return atomic_load(&((const struct worker *)processor)->rules);
+}
+
 static enum rcode worker_process(struct processor *processor, struct batch *batch, struct err *err)
 {
     struct worker *worker = self(processor);
     arena_reset(&worker->arena, ARENA_KEEP);
     worker->now_ms = clock_wall_ms();
+    take_rules(worker);
     enum rcode rc = prepare_batch(worker, batch, err);
     if (rc == OK)
         rc = fold_batch(worker, batch, err);
@@ -268,6 +294,8 @@ enum rcode worker_new(const struct worker_options *options, struct processor **r
     worker->options = *options;
     worker->codec = codec;
     worker->classifier = classifier_new(options->rules);
+    atomic_store(&worker->rules, options->rules);
+    atomic_store(&worker->rules_wanted, options->rules);
     init_slots(worker);
     arena_init(&worker->arena);
     buf_init(&worker->value);

@@ -37,4 +37,10 @@ enum rcode worker_new(const struct worker_options *options, struct processor **r
                       struct err *err) WARN_UNUSED;
 void worker_free(struct processor *worker); /* every partition closed before */
 
+/* From any thread: the batches from the next one on are classified by these rules. worker_rules
+ * tells which a batch in hand may still use: only when it is others may the rules before be freed.
+ */
+void worker_use_rules(struct processor *worker, const struct rule_set *rules);
+const struct rule_set *worker_rules(const struct processor *worker);
+
 const struct worker_stats *worker_stats(const struct processor *worker);

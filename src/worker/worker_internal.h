@@ -34,8 +34,10 @@ struct worker {
     int64_t now_ms;            /* wall clock at its start, for metrics only */
     struct codec *codec;
     struct classifier *classifier;
-    struct slots slots; /* of struct worker_slot */
-    struct arena arena; /* of the batch in hand */
+    _Atomic(const struct rule_set *) rules;        /* the classifier's */
+    _Atomic(const struct rule_set *) rules_wanted; /* of the next batch */
+    struct slots slots;                            /* of struct worker_slot */
+    struct arena arena;                            /* of the batch in hand */
     struct work *works;
     struct order *orders;
     size_t work_cap;

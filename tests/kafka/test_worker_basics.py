@@ -4,13 +4,19 @@
 import json
 import os
 import re
+import signal
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 # pylint: disable=wrong-import-position
+import kafka_read
 from kafka_harness import Scenario, main, wait_until
 from kafka_pipeline import BROKER, Pipeline, claim
+
+sys.path.insert(0, os.path.join(kafka_read.ROOT, "tests", "oracle"))
+import avro
+import identity
 
 COUNT = 20000
 CONFIG_ERROR = 78
@@ -162,6 +168,64 @@ def refused(worker, code, text):
     return True
 
 
+RULES = """
+- id: test.word
+  text: '{word}'
+  class: {kind}
+  reason: other
+  positive:
+    - {{ text: 'it says {word}' }}
+  negative:
+    - {{ text: 'it says nothing' }}
+"""
+
+
+def rules_are_read_again(s: Scenario):
+    """SIGHUP: what comes after it is classified by the new file; a wrong file changes nothing."""
+    path = os.path.join(s.dir, "rules.yaml")
+
+    def write(word, kind):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(RULES.format(word=word, kind=kind))
+
+    write("apple", "SOFT")
+    pipeline = Pipeline(s, "reload", config={"rules": {"file": path}})
+    codec = avro.Codec()
+    worker = pipeline.worker("w1")
+
+    def rule_of(number, text):
+        """The rule that a bounce with this text gets."""
+        fields = {"event_id": f"e{number}", "tenant": "", "recipient": f"r{number}@example.org", "message_id": "m",
+                  "occurred_at": int(time.time() * 1000), "status": None, "reply_code": None, "diagnostic": text,
+                  "remote_mta": None, "stage": None, "retry_of": None, "message_attempt": 0, "source": "", "attributes": {}}
+        key = fields["recipient"].encode()
+        partition = (identity.murmur2(key) & 0x7FFFFFFF) % pipeline.partitions
+        kafka_read.produce(s.broker.bootstrap, pipeline.input,
+                           [kafka_read.Record(key, codec.encode("BounceRecord", fields), (), partition)])
+        pipeline.wait_done([worker])
+        state = s.run("state", "get", fields["recipient"], "-o", "json", config=worker)
+        return json.loads(state.stdout)[0]["last_rule"]
+
+    worker.start()
+    assert rule_of(1, "it says apple") == "test.word"
+    write("pear", "POLICY")
+    assert rule_of(2, "it says pear") == "none"
+    worker.signal(signal.SIGHUP)
+    worker.wait_log("code=reload")
+    assert rule_of(3, "it says pear") == "test.word"
+    assert rule_of(4, "it says apple") == "none"
+    write("(", "SOFT")
+    worker.signal(signal.SIGHUP)
+    worker.wait_log("code=rules .*rules.yaml:3")
+    write("grape", "SOFT")  # for the commands that read the file too, not for the worker
+    assert rule_of(5, "it says pear") == "test.word"
+    for _ in range(20):  # more often than batches come
+        write("plum", "SOFT")
+        worker.signal(signal.SIGHUP)
+    wait_until(lambda: rule_of(int(time.monotonic() * 1000), "it says plum") == "test.word", 30, "the last rules")
+    assert worker.terminate() == 0
+
+
 def wrong_configuration_is_refused(s: Scenario):
     pipeline = Pipeline(s, "wrong", apply=False)
     for sets, text in (
@@ -185,7 +249,8 @@ def wrong_configuration_is_refused(s: Scenario):
 def basics(s: Scenario):
     s.kafka(BROKER)
     for part in (one_worker, two_workers_of_two_threads, control_records_are_no_lag, wrong_topics_are_refused,
-                 partition_counts_that_cannot_be_mended, partitions_added_in_mid_run, wrong_configuration_is_refused):
+                 partition_counts_that_cannot_be_mended, partitions_added_in_mid_run, rules_are_read_again,
+                 wrong_configuration_is_refused):
         with claim(part.__name__):
             part(s)
 

@@ -13,7 +13,7 @@
 #include "cli/observe_internal.h"
 #include "http_client.h"
 
-static const char *const topics[TOPIC_COUNT] = {
+static const char *const topics[TOPIC_SLOTS] = {
     [TOPIC_BOUNCES] = "t.bounces",           [TOPIC_RECIPIENTS] = "t.recipients",
     [TOPIC_DELAYED] = "t.delayed",           [TOPIC_DUE] = "t.due",
     [TOPIC_SUPPRESSIONS] = "t.suppressions", [TOPIC_NOTICES] = "t.notices",
