@@ -203,6 +203,12 @@ WORKER = [
     panel("Age of bounces", "From the bounce to its decision: what producers and lag add up to.", "s",
           ('sum by (le) (increase(rimbalzo_bounce_age_seconds_bucket{instance=~"$instance"}[$__rate_interval]))', "{{le}}"),
           kind="heatmap"),
+    panel("Records sent on", "To the partition of their key, because they came in another one.", "ops",
+          ('sum by (instance) (rate(rimbalzo_rerouted_total{instance=~"$instance"}[$__rate_interval]))', "{{instance}}")),
+    panel("Suspensions that lapsed", "Over without news for stale_after.", "ops",
+          ('sum by (instance) (rate(rimbalzo_lapsed_total{instance=~"$instance"}[$__rate_interval]))', "{{instance}}")),
+    panel("Recipients forgotten", "Without an event for recipient.retention.", "ops",
+          ('sum by (instance) (rate(rimbalzo_expired_total{instance=~"$instance"}[$__rate_interval]))', "{{instance}}")),
 ] + role_panels("worker")
 
 DISPATCHER = [

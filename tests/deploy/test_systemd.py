@@ -63,8 +63,8 @@ def the_commands_of_the_units_exist_and_their_ports_differ():
 
 
 def the_timeouts_fit_the_program():
-    observe = read("src", "cli", "observe_health.c")
-    assert int(re.search(r"TURN_MS_MAX (\d+)", observe)[1]) == SILENCE_S * 1000
+    health = read("src", "cli", "observe_health.c")
+    assert int(re.search(r"TURN_MS_MAX (\d+)", health)[1]) == SILENCE_S * 1000
     stopping = re.search(r"STEP_MS_MAX_STOPPING (\d+)", read("src", "stream", "transaction.c"))
     extended = re.search(r"WAITING_S (\d+)", read("src", "cli", "notify.c"))
     for unit in UNITS:

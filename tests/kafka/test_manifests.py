@@ -94,6 +94,31 @@ def member(s, address, user, command):
                   "sasl.username": user, "sasl.password_file": password}})
 
 
+def check_rules_find_series(*processes):
+    """What the rules of deploy/prometheus read is there, by the names and labels they read it by."""
+    with open(os.path.join(ROOT, "deploy", "prometheus", "rimbalzo.rules.yaml"), encoding="utf-8") as file:
+        rules = [rule for group in yaml.safe_load(file)["groups"] for rule in group["rules"]]
+    told = {}
+
+    def listen():
+        for process in processes:
+            for series in process.metrics():
+                name, _, labels = series.partition("{")
+                told.setdefault(name, set()).update(re.findall(r'(\w+)="', labels))
+        return "rimbalzo_kafka_brokers_up" in told and "rimbalzo_lag_records" in told  # asked for every few seconds
+
+    wait_until(listen, 30, "what the brokers tell to be among the metrics", alive=processes)
+    looked_at = set()
+    for rule in rules:
+        for name, selector in re.findall(r"(?<![\w:])(rimbalzo_[a-z_]+)(?![\w:])(?:\{([^}]*)\})?", rule["expr"]):
+            if name == "rimbalzo_restore_remaining_records":
+                continue  # nothing is restored here
+            looked_at.add(name)
+            wanted = set(re.findall(r"(\w+)(?:=|!=|=~|!~)\"", selector))
+            assert name in told and wanted <= told[name], (rule.get("alert") or rule["record"], name, told.get(name))
+    assert len(looked_at) > 12, looked_at
+
+
 def the_rights_of_the_users_suffice_and_are_needed(s: Scenario):
     users = manifests("KafkaUser")
     broker, address = guarded_broker(s, users)
@@ -115,6 +140,7 @@ def the_rights_of_the_users_suffice_and_are_needed(s: Scenario):
     wait_until(settled, 90, "everything to be processed", alive=[worker, dispatcher], every_s=0.5)
     for topic in ("recipients", "retries.due", "suppressions", "notices", "dead-letters"):
         assert broker.count(f"rimbalzo.{topic}") > 0, topic
+    check_rules_find_series(worker, dispatcher)
     for process in (worker, dispatcher):
         assert "code=auth" not in process.log_text(), process.log_tail()
         assert process.terminate() == 0, process.log_tail()
