@@ -46,7 +46,8 @@ def check_state_commands(s, pipeline):
               s.run("state", "list", "-o", "jsonl", config=worker).stdout.splitlines()]
     found = {(row["tenant"], row["recipient"]): row for row in listed}
     assert len(found) == len(listed), "a recipient is listed twice"
-    assert found.keys() == expected.keys(), sorted(found.keys() ^ expected.keys())[:5]
+    # One that has expired is listed until the idle scan has come to it.
+    assert expected.keys() <= found.keys() <= pipeline.fold.states.keys(), sorted(found.keys() ^ expected.keys())[:5]
     for address, state in expected.items():
         check_state(address, state, found[address])
     for address in sorted(expected)[:3]:
