@@ -217,7 +217,7 @@ static void metrics_are_sums_over_the_threads(void **unused)
     (void)unused;
     static const char *const lines[] = {
         "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n",
-        "\nrimbalzo_build_info{version=\"" RIMBALZO_VERSION "\",librdkafka=\"",
+        ("\nrimbalzo_build_info{version=\"" RIMBALZO_VERSION "\",librdkafka=\""),
         "\n# TYPE rimbalzo_records_total counter\nrimbalzo_records_total{role=\"worker\"} 42\n",
         "\nrimbalzo_transactions_total{role=\"worker\",outcome=\"committed\"} 3\n",
         "\nrimbalzo_transactions_total{role=\"worker\",outcome=\"aborted\"} 1\n",
@@ -277,8 +277,8 @@ static void roles_are_told_apart(void **unused)
     (void)unused;
     static const struct board_entry entry = {.partition = 5, .state = PARTITION_RUNNING};
     static const char *const lines[] = {
-        "\nrimbalzo_records_total{role=\"worker\"} 40\nrimbalzo_records_total{role=\"dispatcher\"} "
-        "2\n",
+        ("\nrimbalzo_records_total{role=\"worker\"} 40\n"
+         "rimbalzo_records_total{role=\"dispatcher\"} 2\n"),
         "\nrimbalzo_partitions{role=\"dispatcher\",state=\"running\"} 1\n",
         "\nrimbalzo_partitions{role=\"worker\",state=\"running\"} 0\n",
         "\nrimbalzo_produced_records_total{role=\"dispatcher\",topic=\"t.due\"} 3\n",
@@ -399,8 +399,8 @@ static void a_partition_tells_of_its_store_and_its_restoring(void **unused)
         "\nrimbalzo_store_map_bytes{role=\"worker\",partition=\"1\"} 8192\n",
         "\nrimbalzo_restore_remaining_records{role=\"worker\",partition=\"1\"} 0\n",
         "\nrimbalzo_restore_remaining_records{role=\"worker\",partition=\"2\"} 9\n",
-        "\nrimbalzo_last_progress_timestamp_seconds{role=\"worker\",topic=\"t.bounces\","
-        "partition=\"1\"} 1700000000.25\n",
+        ("\nrimbalzo_last_progress_timestamp_seconds{role=\"worker\",topic=\"t.bounces\","
+         "partition=\"1\"} 1700000000.25\n"),
     };
     static const struct board_entry entries[] = {
         {.partition = 1,
