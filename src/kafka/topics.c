@@ -109,11 +109,6 @@ int topics_new_values(const struct topics_options *options, enum topic topic,
 
 /* --- comparing --- */
 
-static bool is_wanted(const struct topics_options *options, enum topic topic)
-{
-    return !options->wanted || options->wanted & 1u << topic;
-}
-
 struct comparison {
     const struct topics_options *options;
     struct client *client;
@@ -267,7 +262,7 @@ static enum rcode compare_widths(struct comparison *comparison, struct err *err)
     int32_t bounces = width_of(comparison, TOPIC_BOUNCES);
     int32_t recipients = width_of(comparison, TOPIC_RECIPIENTS);
     int32_t delayed = width_of(comparison, TOPIC_DELAYED);
-    if (bounces != recipients && is_wanted(comparison->options, TOPIC_BOUNCES)) {
+    if (bounces != recipients && topics_is_wanted(comparison->options, TOPIC_BOUNCES)) {
         enum topic narrow = bounces < recipients ? TOPIC_BOUNCES : TOPIC_RECIPIENTS;
         bool unused;
         enum rcode rc = topics_unused(comparison->client, names[narrow],
@@ -295,7 +290,7 @@ static enum rcode compare_existence(struct comparison *comparison, struct err *e
 {
     const struct topics_options *options = comparison->options;
     for (int i = 0; i < TOPIC_COUNT; i++) {
-        if (comparison->live.topics[i].exists || !is_wanted(options, (enum topic)i))
+        if (comparison->live.topics[i].exists || !topics_is_wanted(options, (enum topic)i))
             continue;
         if (options->replication > comparison->live.brokers)
             return err_set(err, E_CONFIG,
@@ -330,7 +325,7 @@ static enum rcode compare(const struct topics_options *options, struct client *c
         rc = compare_widths(&comparison, err);
     comparison.input_message_bytes = input_message_bytes(&comparison.live);
     for (int i = 0; rc == OK && i < TOPIC_COUNT; i++)
-        if (is_wanted(options, (enum topic)i))
+        if (topics_is_wanted(options, (enum topic)i))
             compare_settings(&comparison, (enum topic)i);
     if (rc == OK)
         *ret_live = comparison.live;

@@ -124,6 +124,8 @@ enum rcode topics_describe(struct client *client, const struct topics_options *o
     struct live_topics live = {0};
     const struct rd_kafka_metadata *metadata;
     for (int i = 0; i < TOPIC_COUNT; i++) {
+        if (!topics_is_wanted(options, (enum topic)i))
+            continue;
         enum rcode rc = width(client, options->topics[i], &live.topics[i].partitions, err);
         if (rc != OK)
             return rc;

@@ -44,6 +44,12 @@ int topics_new_values(const struct topics_options *options, enum topic topic,
                       int64_t input_message_bytes,
                       struct topics_value ret_values[TOPICS_VALUES_MAX]);
 
+static inline bool topics_is_wanted(const struct topics_options *options, enum topic topic)
+{
+    return !options->wanted || options->wanted & 1u << topic;
+}
+
+/* The wanted topics as they are; nothing is asked about the others. */
 enum rcode topics_describe(struct client *client, const struct topics_options *options,
                            struct live_topics *ret_live, struct err *err) WARN_UNUSED;
 
