@@ -80,7 +80,8 @@ def check_circle(ending):
     assert ending.statuses.keys() == {"ACTIVE", "SUPPRESSED"}, ending.statuses
     recovered = ending.recovered_at()
     assert all(recovered[attempt] for attempt in range(1, ATTEMPTS + 1)), recovered
-    return {**check_worker(ending.worker), **check_dispatcher(ending.dispatcher),
+    return {**check_worker(ending.worker),
+            **{f"dispatcher: {name}": count for name, count in check_dispatcher(ending.dispatcher).items()},
             **{f"recipients {status}": count for status, count in sorted(ending.statuses.items())},
             **{f"recovered at attempt {attempt}": count for attempt, count in sorted(recovered.items())},
             "commands answered": len(ending.answers), "answered once more": ending.answered_again()}
