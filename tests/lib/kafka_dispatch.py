@@ -75,7 +75,7 @@ class Dispatch(Pipeline):
             ends = kafka_read.ends_of_topics(self.broker.bootstrap, [self.due, self.input], "read_uncommitted")
             mark = timers.Mark({p: entry.offset for (topic, p), entry in found.items() if topic == self.input},
                                {p: entry.metadata for (topic, p), entry in found.items() if topic == self.due},
-                               ends[self.due], ends[self.input])
+                               ends[self.due], ends[self.input], now_ms())
             self.marks.append(mark)
             return mark
 

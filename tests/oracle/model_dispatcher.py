@@ -44,7 +44,8 @@ class ModelDispatcher:
     def mark(self):
         return Mark({p.number: p.next for p in self.partitions},
                     {p.number: p.certificate() for p in self.partitions},
-                    {p.number: p.sent for p in self.partitions}, {p.number: len(p.log) for p in self.partitions})
+                    {p.number: p.sent for p in self.partitions}, {p.number: len(p.log) for p in self.partitions},
+                    self.now)
 
     def transaction(self, partition):
         leaving = []

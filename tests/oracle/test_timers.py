@@ -115,15 +115,17 @@ class Planted(unittest.TestCase):
         number = command.record.partition
         end = max(r.offset for r in self.due if r.partition == number) + 1
         late = command.record._replace(offset=end, timestamp=self.now)
-        taken_in = timers.Mark({number: command.end_offset + 1}, {}, {number: end}, {number: 10**6})
+        taken_in = timers.Mark({number: command.end_offset + 1}, {}, {number: end}, {number: 10**6}, self.now)
         self.assertIn("had been taken in", self.differences([*self.due, late], marks=[taken_in]))
         not_yet = taken_in._replace(committed={number: command.end_offset})
         self.assertNotIn("had been taken in", self.differences([*self.due, late], marks=[not_yet]))
         record, offset = self.due[self.at], self.command.offset
-        before = timers.Mark({}, {}, {record.partition: record.offset + 1}, {record.partition: offset})
+        before = timers.Mark({}, {}, {record.partition: record.offset + 1}, {record.partition: offset}, record.timestamp)
         self.assertIn("left before it was written", self.differences(marks=[before]))
         after = before._replace(delayed_ends={record.partition: offset + 1})
         self.assertNotIn(self.command.command_id, self.differences(marks=[after]))
+        ahead = after._replace(now_ms=record.timestamp - 1)
+        self.assertIn(f"{self.command.command_id} is stamped 1 ms later than it was seen", self.differences(marks=[ahead]))
 
     def test_dead_letters(self):
         good = self.dead_letters
@@ -184,7 +186,7 @@ class Alike(unittest.TestCase):
     def test_a_late_one_gives_way_to_the_next_of_its_id(self):
         later = self.log((0, self.schedule), (100, self.schedule))
         self.assertEqual(self.check(later, self.left(150)), "")
-        taken_in = timers.Mark({0: 2}, {}, {0: 0}, {0: 2})
+        taken_in = timers.Mark({0: 2}, {}, {0: 0}, {0: 2}, START)
         self.assertEqual(self.check(later, self.left(150), [taken_in]), "")
         self.assertIn("left after its SCHEDULE at 1 had been taken in", self.check(later, self.left(150, 150), [taken_in]))
         released = [*later, *self.log((0, self.ends["RELEASE"]))]
@@ -218,7 +220,7 @@ class Alike(unittest.TestCase):
     def test_what_was_seen_decides_which_it_was(self):
         """The first is cancelled for sure when the second record comes, so that must be the other command."""
         log = self.log((0, self.schedule), (10, self.ends["CANCEL"]), (20, self.schedule))
-        mark = timers.Mark({0: 2}, {}, {0: 0}, {0: 2})
+        mark = timers.Mark({0: 2}, {}, {0: 0}, {0: 2}, START)
         self.assertEqual(self.check(log, self.left(100), [mark]), "")
         self.assertIn("had been taken in", self.check(log, self.left(100, 101), [mark]))
 
@@ -249,6 +251,8 @@ BUGS = [
     ("record._replace(offset=partition.sent, timestamp=self.now)",
      "record._replace(offset=partition.sent, timestamp=self.now, headers=record.headers[:1])"),
     ("record._replace(offset=partition.sent, timestamp=self.now)", "record._replace(offset=partition.sent)"),
+    ("record._replace(offset=partition.sent, timestamp=self.now)",
+     "record._replace(offset=partition.sent, timestamp=self.now + 500)"),
     ("record._replace(offset=partition.sent, timestamp=self.now)",
      "record._replace(offset=partition.sent, timestamp=self.now, key=record.key or b'')"),
     ("self.reject(record, poison)", "pass"),

@@ -29,11 +29,13 @@ FOREVER = 1 << 62
 
 class Mark(NamedTuple):
     """What was seen of the topics at one moment, by partition, read in this order: what the group had committed of the
-    delayed topic, the certificates, the due topic's end (transactions that are open included), the delayed topic's."""
+    delayed topic, the certificates, the due topic's end (transactions that are open included), the delayed topic's; and
+    the time then."""
     committed: dict
     certificates: dict
     due_ends: dict
     delayed_ends: dict
+    now_ms: int
 
 
 class Command:
@@ -305,7 +307,9 @@ class Released:
 
     def objection(self, record, command):
         """Why a record cannot be this command; None if it can."""
-        known = self.delayed_end_at(record)
+        known, now = self.first_seen(record)
+        if record.timestamp > now:
+            return f"is stamped {record.timestamp - now} ms later than it was seen"
         if command.offset >= known:
             return f"left before it was written at {place(command.record)}"
         if record.timestamp < command.due_at:
@@ -318,10 +322,11 @@ class Released:
             return f"left after its {command.end} at {command.end_offset} had been taken in"
         return None
 
-    def delayed_end_at(self, record):
-        """Where the delayed topic ended when the record was seen first."""
+    def first_seen(self, record):
+        """Where the delayed topic ended when the record was seen first, and the time."""
         at = bisect.bisect_right(self.due_ends, record.offset)
-        return self.delayed_ends[at] if at < len(self.delayed_ends) else FOREVER
+        marks = self.comparison.marks
+        return (self.delayed_ends[at], marks[at].now_ms) if at < len(marks) else (FOREVER, FOREVER)
 
     def last_place(self, command):
         """Where the due topic ended when it was seen for the first time that what ends the command is taken in."""
