@@ -13,8 +13,8 @@ from kafka_harness import Scenario, main
 from kafka_pipeline import BROKER
 
 SEED = 40260
-COUNT = 20000
-DELAY_MS = 12000
+COUNT = 15000
+DELAY_MS = 8000
 
 
 def faults(s: Scenario):
@@ -23,7 +23,7 @@ def faults(s: Scenario):
     acts = [("failpoint", name) for name in FAILPOINTS]
     acts[3:3] = [("moment",)]
     acts[6:6] = [("guest",), ("restart_broker", False)]
-    acts += [("guest",), ("all_at_once",), ("moment",)]
+    acts += [("all_at_once",), ("moment",)]
     feeder = dispatch.feeder(COUNT, SEED, recipients=600, delay_ms=DELAY_MS)
     chaos = Chaos(dispatch, feeder, SEED, acts, verbose=True)
     with dispatch.watched():

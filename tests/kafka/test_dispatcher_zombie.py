@@ -16,7 +16,7 @@ def dispatcher_zombie(s: Scenario):
         dispatch = Dispatch(s, app, partitions=2)
         return dispatch, dispatch.feeder(count, seed=311, recipients=500, delay_ms=1500)
 
-    zombie(s, make, rounds=2)
+    zombie(s, make, rounds=1)
 
 
 if __name__ == "__main__":

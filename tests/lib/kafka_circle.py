@@ -19,7 +19,7 @@ import records as oracle_records
 
 ATTEMPTS = 4
 POLICY = {
-    "policies": {"default": {"delays": ["2s", "3s", "4s", "5s"], "max_attempts": ATTEMPTS, "contact_after": 2}},
+    "policies": {"default": {"delays": ["1s", "2s", "3s", "4s"], "max_attempts": ATTEMPTS, "contact_after": 2}},
     "transient": {"delays": ["1s"]},
     "stale_after": "1h",
     "answer": {"tolerance": "100ms"},
