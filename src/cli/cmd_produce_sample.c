@@ -105,7 +105,7 @@ static enum rcode show_all(struct sample *sample, struct codec *codec, struct er
             buf_str(&line, STR("}"));
         }
         buf_append(&line, "\n", 1);
-        fwrite(line.data, 1, line.len, stdout);
+        (void)fwrite(line.data, 1, line.len, stdout); /* cli_finish tells of errors */
     }
     buf_deinit(&line);
     return OK;

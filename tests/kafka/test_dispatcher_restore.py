@@ -105,7 +105,7 @@ def an_outage_is_made_up_for(s: Scenario):
     dispatcher = dispatch.worker("d1").start()
     wait_running(dispatcher, 4)
     rng = random.Random(5)
-    first_due, last_due = now_ms() + 5000, now_ms() + 8000
+    first_due, last_due = now_ms() + 7000, now_ms() + 10_000
     dispatch.produce([dispatch.command("SCHEDULE", f"r{rng.randrange(RECIPIENTS)}@example.org",
                                        rng.randrange(first_due, last_due)) for _ in range(5000)])
     mark = dispatch.wait_taken_in([dispatcher])

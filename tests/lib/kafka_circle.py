@@ -147,8 +147,8 @@ class Ending:
 
     def __str__(self):
         return (f"{self.worker}; {self.dispatcher}; recipients {dict(self.statuses)}, recovered at attempt "
-                f"{dict(sorted(self.recovered_at().items()))}; {len(self.answers)} commands answered, with {self.answered_again()} "
-                f"repetitions")
+                f"{dict(sorted(self.recovered_at().items()))}; {len(self.answers)} commands answered, with "
+                f"{self.answered_again()} repetitions")
 
 
 class FirstBounces:
@@ -208,8 +208,8 @@ class CircleChaos(Chaos):
     """Two owners of each role, one process being both; and a sender."""
 
     def __init__(self, circle, feeder, seed, acts, **options):
-        members = [circle.worker("r1", command="run", config=CONFIG), circle.worker("w1", command="worker", config=CONFIG),
-                   circle.worker("d1", command="dispatcher", config=CONFIG)]
+        members = [circle.worker(name, command=command, config=CONFIG)
+                   for name, command in (("r1", "run"), ("w1", "worker"), ("d1", "dispatcher"))]
         super().__init__(circle, feeder, seed, acts, members=members, **options)
         self.sender, self.second = [circle.mailer(name, "--seed", seed) for name in ("m1", "m2")]
 

@@ -109,12 +109,12 @@ class Dispatch(Pipeline):
     # -- verdict --
 
     def read(self):
-        octets = kafka_read.run_tool(
-            "topic_dump", "-b", self.broker.bootstrap, "--isolation", "read_committed", "--stable-ms", 30000,
-            "--deadline-ms", 120000, *[self.prefix + name for name in ("retries.delayed", "retries.due", "dead-letters")],
-            deadline_s=180)
+        """[commands, what left, dead letters]: records of the oracle, as a read_committed reader sees them."""
+        names = [self.input, self.due, self.prefix + "dead-letters"]
+        octets = kafka_read.run_tool("topic_dump", "-b", self.broker.bootstrap, "--isolation", "read_committed",
+                                     "--stable-ms", 30000, "--deadline-ms", 120000, *names, deadline_s=180)
         found = oracle_records.by_topic(io.BytesIO(octets))
-        return [found.get(self.prefix + name, []) for name in ("retries.delayed", "retries.due", "dead-letters")]
+        return [found.get(name, []) for name in names]
 
     def verify(self, calm=True, until_ms=FOREVER_MS):
         """Due topic, dead letters, marks and certificates against the delayed topic; the comparison. until_ms: what was

@@ -120,12 +120,14 @@ class Planted(unittest.TestCase):
         not_yet = taken_in._replace(committed={number: command.end_offset})
         self.assertNotIn("had been taken in", self.differences([*self.due, late], marks=[not_yet]))
         record, offset = self.due[self.at], self.command.offset
-        before = timers.Mark({}, {}, {record.partition: record.offset + 1}, {record.partition: offset}, record.timestamp)
+        number = record.partition
+        before = timers.Mark({}, {}, {number: record.offset + 1}, {number: offset}, record.timestamp)
         self.assertIn("left before it was written", self.differences(marks=[before]))
-        after = before._replace(delayed_ends={record.partition: offset + 1})
+        after = before._replace(delayed_ends={number: offset + 1})
         self.assertNotIn(self.command.command_id, self.differences(marks=[after]))
         ahead = after._replace(now_ms=record.timestamp - 1)
-        self.assertIn(f"{self.command.command_id} is stamped 1 ms later than it was seen", self.differences(marks=[ahead]))
+        found = self.differences(marks=[ahead])
+        self.assertIn(f"{self.command.command_id} is stamped 1 ms later than it was seen", found)
 
     def test_dead_letters(self):
         good = self.dead_letters
@@ -188,7 +190,8 @@ class Alike(unittest.TestCase):
         self.assertEqual(self.check(later, self.left(150)), "")
         taken_in = timers.Mark({0: 2}, {}, {0: 0}, {0: 2}, START)
         self.assertEqual(self.check(later, self.left(150), [taken_in]), "")
-        self.assertIn("left after its SCHEDULE at 1 had been taken in", self.check(later, self.left(150, 150), [taken_in]))
+        found = self.check(later, self.left(150, 150), [taken_in])
+        self.assertIn("left after its SCHEDULE at 1 had been taken in", found)
         released = [*later, *self.log((0, self.ends["RELEASE"]))]
         released[2] = released[2]._replace(offset=2, timestamp=START + 101)
         self.assertEqual(self.check(released, self.left(150)), "")
@@ -235,7 +238,8 @@ BUGS = [
     ("one == command_id and due_at > partition.log_time", "False"),
     ("one == command_id and due_at > partition.log_time", "one == command_id"),
     ('fields["command_id"].lower()', 'fields["command_id"]'),
-    ("found = partition.pending.pop(place, None)", 'found = partition.pending.pop(place) if fields["action"] == "RELEASE" else None'),
+    ("found = partition.pending.pop(place, None)",
+     'found = partition.pending.pop(place) if fields["action"] == "RELEASE" else None'),
     ("found = partition.pending.pop(place, None)", "found = partition.pending.get(place)"),
     ("partition.pending.pop(late, None)", "pass"),
     ("for one, _, place in known if one == command_id", "for one, _, place in known"),

@@ -288,8 +288,8 @@ class Released:
 
     def match(self, records, commands):
         """Gives each of the records, which are alike, to one of the commands, which are alike too. Most often there is
-        one of each; else the first records go to commands that need not have left, as far as there are more records than
-        the others need."""
+        one of each; else the first records go to commands that need not have left, as far as there are more records
+        than the others need."""
         spare = len(records) - sum(self.must_leave(command) for command in commands)
         for record in records:
             fits = [command for command in commands if command.left is None and not self.objection(record, command)]

@@ -44,7 +44,8 @@ def acts(rng, options):
 
 
 def chaos_of_worker(scenario, options, plan):
-    pipeline = Pipeline(scenario, "chaos", PARTITIONS * options.threads, config={"worker": {"threads": options.threads}})
+    pipeline = Pipeline(scenario, "chaos", PARTITIONS * options.threads,
+                        config={"worker": {"threads": options.threads}})
     if options.load == "sample":
         records = pipeline.sample(options.count, options.seed, poison=2, duplicates=2, late=2)
     else:
