@@ -64,9 +64,9 @@ def each_kind_of_command(s: Scenario):
 def check_metrics(dispatcher):
     outcomes = {name: dispatcher.metric("rimbalzo_dispatcher_commands_total", outcome=name)
                 for name in ("scheduled", "duplicate", "replaced", "cancelled", "freed", "released", "void")}
-    aborts = dispatcher.metric("rimbalzo_transactions_aborted_total", role="dispatcher")
-    assert aborts or outcomes == {"scheduled": 6, "duplicate": 1, "replaced": 0, "cancelled": 1, "freed": 2, "released": 3,
-                        "void": 1}, outcomes
+    wanted = {"scheduled": 6, "duplicate": 1, "replaced": 0, "cancelled": 1, "freed": 2, "released": 3, "void": 1}
+    # What was aborted counts again.
+    assert outcomes == wanted or dispatcher.metric("rimbalzo_transactions_aborted_total") > 0, outcomes
     assert dispatcher.metric("rimbalzo_dead_letters_total", reason="delay_too_long") >= 1
     assert dispatcher.metric("rimbalzo_dispatcher_pending") == 0
     assert dispatcher.metric("rimbalzo_dispatcher_overdue_seconds") == 0
