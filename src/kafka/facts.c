@@ -7,6 +7,8 @@
 #include "base/hash.h"
 
 #define REQUEST_TIMEOUT_MS 15000
+#define COORDINATOR_TIMEOUT_MS 3600000 /* librdkafka takes no more */
+#define WAIT_MS_MAX 60000
 
 void facts_drop(struct facts *facts)
 {
@@ -50,8 +52,24 @@ rd_kafka_AdminOptions_t *facts_admin_options(struct client *client, rd_kafka_adm
 {
     char text[128];
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(client->handle, operation);
+    if (operation == RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS ||
+        operation == RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS)
+        timeout_ms = COORDINATOR_TIMEOUT_MS;
     rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, text, sizeof(text));
     return options;
+}
+
+void facts_waits(int64_t *inout_since_ms, bool answered)
+{
+    if (answered)
+        *inout_since_ms = 0;
+    else if (!*inout_since_ms)
+        *inout_since_ms = clock_monotonic_ms();
+}
+
+bool facts_waits_too_long(int64_t since_ms)
+{
+    return since_ms && clock_monotonic_ms() - since_ms > WAIT_MS_MAX;
 }
 
 enum rcode facts_event_error(rd_kafka_event_t *event, const char *what, struct err *err)

@@ -22,11 +22,23 @@ struct facts {
 /* Forgets the pending question. Before the client is freed. */
 void facts_drop(struct facts *facts);
 
-/* Shared with lag.c: options of an admin request, and the error of its answer. */
+/* Shared with lag.c: options of an admin request, and the error of its answer. A request to a
+ * coordinator does not end before an hour is over: see facts_waits(). */
 rd_kafka_AdminOptions_t *facts_admin_options(struct client *client, rd_kafka_admin_op_t operation,
                                              int timeout_ms);
 enum rcode facts_event_error(rd_kafka_event_t *event, const char *what,
                              struct err *err) WARN_UNUSED;
+
+/*
+ * librdkafka keeps a request to a coordinator that cannot be reached until it can be. If the
+ * request has timed out meanwhile, it then uses what it has freed, and the process is over
+ * (librdkafka#4605). So none may time out: they are given the longest time there is, and a handle
+ * in which one has waited for too long is freed, and the request with it.
+ *
+ * `inout_since_ms`: since when a question has been waiting in a handle, 0: none is.
+ */
+void facts_waits(int64_t *inout_since_ms, bool answered); /* what became of a question */
+bool facts_waits_too_long(int64_t since_ms);              /* the handle is to be freed */
 
 /* port.h `committed`: the stable offsets of `group` on both topics. */
 enum rcode facts_committed(struct facts *facts, struct client *client, const char *group,

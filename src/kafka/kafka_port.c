@@ -33,11 +33,21 @@ const struct kafka_statistics *kafka_port_statistics(const struct port *port)
     return ((const struct kafka_port *)port)->statistics;
 }
 
+static void asker_close(struct kafka_port *self)
+{
+    facts_drop(&self->asked);
+    scan_close(&self->asker);
+    self->asker_waits_ms = 0;
+}
+
 static enum rcode port_poll(struct port *port, int timeout_ms, size_t max,
                             struct port_record *ret_records, size_t *ret_count,
                             int32_t *ret_partition, struct err *err)
 {
-    producer_serve(kafka_port_of(port));
+    struct kafka_port *self = kafka_port_of(port);
+    producer_serve(self);
+    if (facts_waits_too_long(self->asker_waits_ms))
+        asker_close(self); /* the next question opens it */
     return member_poll(port, timeout_ms, max, ret_records, ret_count, ret_partition, err);
 }
 
@@ -48,11 +58,15 @@ static enum rcode port_committed_offsets(struct port *port, struct port_committe
 {
     struct kafka_port *self = kafka_port_of(port);
     const char *topics[2] = {self->topics[port->input], self->topics[port->certificate]};
-    struct scan *reader;
-    enum rcode rc = kafka_port_reader(self, &reader, err);
+    enum rcode rc = OK;
+    if (!self->asker.client)
+        rc = scan_open(&self->asker, "asker", kafka_port_properties(self), client_reader_defaults,
+                       self->group, err);
     if (rc != OK)
         return rc;
-    return facts_committed(&self->facts, reader->client, self->group, topics, inout, count, err);
+    rc = facts_committed(&self->asked, self->asker.client, self->group, topics, inout, count, err);
+    facts_waits(&self->asker_waits_ms, rc != E_TIMEOUT);
+    return rc;
 }
 
 static enum rcode port_watermarks(struct port *port, enum topic topic, int32_t partition,
@@ -150,6 +164,7 @@ static void port_free(struct port *port)
     producer_deinit(&self->producer);
     facts_drop(&self->facts);
     scan_close(&self->reader);
+    asker_close(self);
     member_close(self, CLOSE_DEADLINE_MS);
     for (int i = 0; i < self->property_count; i++) {
         mem_free((char *)(uintptr_t)self->properties[i].name);

@@ -22,6 +22,19 @@ static const struct kafka_property defaults[] = {
 
 /* --- life --- */
 
+enum rcode lag_open_scan(struct kafka_lag *lag, struct err *err)
+{
+    bool fresh = lag->scan.client != NULL;
+    for (int i = 0; i < lag->count; i++)
+        fresh &= !facts_waits_too_long(lag->inputs[i].waits_ms);
+    if (fresh)
+        return OK;
+    scan_close(&lag->scan);
+    for (int i = 0; i < lag->count; i++)
+        lag->inputs[i].waits_ms = 0;
+    return scan_open(&lag->scan, "lag", lag->properties, defaults, lag->inputs[0].group, err);
+}
+
 enum rcode kafka_lag_open(struct kafka_properties properties, const struct kafka_lag_input *inputs,
                           int count, struct kafka_lag **ret_lag, struct err *err)
 {
@@ -29,7 +42,8 @@ enum rcode kafka_lag_open(struct kafka_properties properties, const struct kafka
     for (; lag->count < count; lag->count++)
         lag->inputs[lag->count] = (struct lag_input){.group = mem_strdup(inputs[lag->count].group),
                                                      .topic = mem_strdup(inputs[lag->count].topic)};
-    enum rcode rc = scan_open(&lag->scan, "lag", properties, defaults, inputs[0].group, err);
+    lag->properties = properties;
+    enum rcode rc = lag_open_scan(lag, err);
     if (rc != OK) {
         kafka_lag_close(lag);
         return rc;
@@ -147,11 +161,12 @@ static enum rcode find_committed(struct kafka_lag *lag, const struct kafka_lag_q
                                  struct kafka_lag_partition *partitions, int count, bool stable,
                                  int64_t deadline_ms, struct err *err)
 {
-    const struct lag_input *input = &lag->inputs[question->input];
+    struct lag_input *input = &lag->inputs[question->input];
     const rd_kafka_topic_partition_list_t *list = NULL;
     struct lag_answers answers = answers_open(lag, question, deadline_ms);
     ask_committed(lag, input, partitions, count, stable, &answers);
     rd_kafka_event_t *event = lag_answer(&answers);
+    facts_waits(&input->waits_ms, event != NULL);
     enum rcode rc =
         event ? committed_list(event, &list, err)
               : err_set(err, E_TIMEOUT, "committed offsets of group %s: no answer", input->group);
@@ -236,7 +251,9 @@ enum rcode kafka_lag_ask(struct kafka_lag *lag, const struct kafka_lag_question 
     for (int i = 0; i < count; i++)
         inout_partitions[i] =
             (struct kafka_lag_partition){.partition = inout_partitions[i].partition};
-    enum rcode rc = find_committed(lag, question, inout_partitions, count, false, deadline_ms, err);
+    enum rcode rc = lag_open_scan(lag, err);
+    if (rc == OK)
+        rc = find_committed(lag, question, inout_partitions, count, false, deadline_ms, err);
     if (rc == OK && question->pending)
         rc = find_committed(lag, question, inout_partitions, count, true, deadline_ms, err);
     if (rc != OK)
@@ -250,6 +267,9 @@ enum rcode kafka_lag_ask(struct kafka_lag *lag, const struct kafka_lag_question 
 enum rcode kafka_lag_partition_count(struct kafka_lag *lag, int input, int timeout_ms,
                                      int32_t *ret_count, struct err *err)
 {
+    enum rcode rc = lag_open_scan(lag, err);
+    if (rc != OK)
+        return rc;
     return facts_partition_count_wait(lag->scan.client, lag->inputs[input].topic,
                                       clock_monotonic_ms() + timeout_ms, ret_count, err);
 }

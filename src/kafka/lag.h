@@ -22,7 +22,7 @@ struct kafka_lag_input {
 
 #define KAFKA_LAG_INPUTS_MAX 4
 
-/* The inputs are copied. E_CONFIG. Connects to nothing yet. */
+/* The inputs are copied, the properties must outlive it. E_CONFIG. Connects to nothing yet. */
 enum rcode kafka_lag_open(struct kafka_properties properties, const struct kafka_lag_input *inputs,
                           int count, struct kafka_lag **ret_lag, struct err *err) WARN_UNUSED;
 void kafka_lag_close(struct kafka_lag *lag); /* NULL allowed */

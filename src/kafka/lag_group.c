@@ -80,18 +80,21 @@ static enum rcode take_group(rd_kafka_event_t *event, const char *topic, struct 
 enum rcode kafka_lag_group(struct kafka_lag *lag, int input, int timeout_ms,
                            struct kafka_group *ret_group, struct err *err)
 {
-    struct client *client = lag->scan.client;
     const char *name = lag->inputs[input].group;
+    *ret_group = (struct kafka_group){0};
+    enum rcode rc = lag_open_scan(lag, err);
+    if (rc != OK)
+        return rc;
+    struct client *client = lag->scan.client;
     struct lag_answers answers = {.queue = rd_kafka_queue_new(client->handle),
                                   .deadline_ms = clock_monotonic_ms() + timeout_ms};
     rd_kafka_AdminOptions_t *options =
         facts_admin_options(client, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, timeout_ms);
-    *ret_group = (struct kafka_group){0};
     rd_kafka_DescribeConsumerGroups(client->handle, &name, 1, options, answers.queue);
     rd_kafka_event_t *event = lag_answer(&answers);
-    enum rcode rc =
-        event ? take_group(event, lag->inputs[input].topic, ret_group, err)
-              : err_set(err, E_TIMEOUT, "group %s: its coordinator does not answer", name);
+    facts_waits(&lag->inputs[input].waits_ms, event != NULL);
+    rc = event ? take_group(event, lag->inputs[input].topic, ret_group, err)
+               : err_set(err, E_TIMEOUT, "group %s: its coordinator does not answer", name);
     if (event)
         rd_kafka_event_destroy(event);
     rd_kafka_AdminOptions_destroy(options);

@@ -17,9 +17,11 @@ struct lag_input {
     char *group;
     char *topic;
     struct lag_looks looks;
+    int64_t waits_ms; /* facts_waits(), of its coordinator */
 };
 
 struct kafka_lag {
+    struct kafka_properties properties; /* the caller's */
     struct scan scan;
     struct lag_input inputs[KAFKA_LAG_INPUTS_MAX];
     int count;
@@ -32,6 +34,9 @@ struct lag_answers {
     int64_t deadline_ms;
     const atomic_bool *stop;
 };
+
+/* Opens `scan`, anew if a question in it has waited for too long. */
+enum rcode lag_open_scan(struct kafka_lag *lag, struct err *err) WARN_UNUSED;
 
 /* The next one, to be destroyed; NULL: none came in time, or it is to stop. */
 rd_kafka_event_t *lag_answer(const struct lag_answers *answers);

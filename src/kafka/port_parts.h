@@ -54,6 +54,10 @@ struct kafka_port {
     struct producer producer;
     struct scan reader; /* opened when first needed */
     struct facts facts;
+    struct scan
+        asker; /* asks for committed offsets and nothing else: it may be freed at any time */
+    struct facts asked;
+    int64_t asker_waits_ms; /* facts_waits() */
     struct kafka_statistics statistics[KAFKA_CLIENT_COUNT];
 };
 

@@ -11,6 +11,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from kafka_harness import Scenario, main, wait_until
 from kafka_pipeline import BROKER, Pipeline, claim
 
+ASKED_S = 18  # longer than a question is waited for
+
 
 def down_at_the_start(pipeline, worker, feeder):
     """A clear line, no exit; SIGTERM ends it at once; with the broker it runs, without help."""
@@ -65,6 +67,25 @@ def stops_while_the_broker_is_away(pipeline, worker, feeder):
     pipeline.wait_done([worker], deadline_s=120)
 
 
+def asks_while_the_broker_is_away(s):
+    """Partitions that are being taken over, with questions that nobody answers for longer than they are waited for:
+    librdkafka would end the process when the broker is back."""
+    pipeline = Pipeline(s, "asks", partitions=2)
+    pipeline.produce(pipeline.stream(seed=402, count=1000))
+    dead = pipeline.worker("w1", config={"kafka": {"transaction.timeout.ms": "25000"}})
+    dead.start(failpoint="after-offsets:1")  # leaves offsets that are not stable
+    dead.wait_exit(60)
+    heir = pipeline.worker("w2").start()
+    heir.wait_log("code=unstable_offsets", deadline_s=60)
+    pipeline.broker.kill()
+    end = time.monotonic() + ASKED_S
+    wait_until(lambda: time.monotonic() > end, 2 * ASKED_S, f"{ASKED_S} seconds", alive=[heir])
+    pipeline.broker.start()
+    pipeline.wait_done([heir], deadline_s=120)
+    assert heir.terminate() == 0
+    return pipeline.verify()
+
+
 def broker(s: Scenario):
     s.kafka(BROKER)
     pipeline = Pipeline(s, "broker", config={"kafka": {"transaction.timeout.ms": "6000"}})
@@ -81,6 +102,8 @@ def broker(s: Scenario):
     pipeline.wait_done([worker])
     assert worker.terminate() == 0
     print(f"       {pipeline.verify()}", flush=True)
+    with claim("asks_while_the_broker_is_away"):
+        asks_while_the_broker_is_away(s)
 
 
 if __name__ == "__main__":

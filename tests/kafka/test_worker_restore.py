@@ -125,7 +125,7 @@ def lost_certificate_stops_one_partition(s: Scenario):
         if not keep:
             wipe(worker)
         worker.start()
-        worker.wait_log("level=error code=certificate_lost .*under a new .app.*partition=1", deadline_s=60)
+        worker.wait_log("level=error code=certificate_lost .*README, certificate_lost.*partition=1", deadline_s=60)
         wait_running(worker, [0, 2, 3])
         pipeline.wait_done([worker], partitions=[0, 2, 3])
         assert 1 not in running(worker)
