@@ -45,7 +45,7 @@ def the_services_are_closed():
 
 
 def both_units_have_the_same_sandbox():
-    own = {"Description", "ExecStart", "EnvironmentFile", "Environment"}
+    own = {"Description", "ExecStart", "ExecReload", "EnvironmentFile", "Environment"}
     worker, dispatcher = ({k: v for k, v in settings(unit).items() if k not in own} for unit in UNITS)
     assert worker == dispatcher, [(k, worker.get(k), dispatcher.get(k)) for k in worker.keys() | dispatcher.keys()
                                   if worker.get(k) != dispatcher.get(k)]
