@@ -189,6 +189,38 @@ static void a_producer_that_takes_its_time_is_waited_for(void **state)
     sim_deinit(&sim);
 }
 
+/* The only partition's offsets are pending when the process dies: nothing runs until they are
+ * stable. Its own return is what ends the transaction, not the broker's patience. */
+static void what_was_left_open_ends_with_the_return(void **state)
+{
+    (void)state;
+    struct sim_options options = {.seed = 1,
+                                  .role = sim_role(),
+                                  .partitions = 1,
+                                  .recipients = 6,
+                                  .batch_records_max = 10,
+                                  .map_size_initial = 64 << 10};
+    struct sim_strike strike = {
+        .op = MEMORY_SEND_OFFSETS, .call = 2, .fault = {.kind = MEMORY_FAULT_KILL_AFTER}};
+    struct sim sim;
+    sim_init(&sim, &options);
+    sim.options.nodes = 1;
+    sim_strike_arm(&strike, &sim);
+    sim_start(&sim, 0);
+    sim_feed(&sim, 30);
+    for (int i = 0; i < 100 && !strike.hit; i++)
+        sim_step(&sim, 0);
+    assert_true(strike.hit);
+    assert_int_equal(memory_cluster_open_transactions(sim.cluster), 1);
+    int64_t killed_ms = memory_cluster_now(sim.cluster);
+    sim_start(&sim, 0);
+    while (memory_cluster_open_transactions(sim.cluster))
+        sim_step(&sim, 0);
+    assert_true(memory_cluster_now(sim.cluster) - killed_ms < 1000);
+    sim_finish(&sim, "killed with offsets pending");
+    sim_deinit(&sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +230,7 @@ int main(void)
         cmocka_unit_test(any_answer_may_be_lost),
         cmocka_unit_test(what_is_read_astray_is_dropped),
         cmocka_unit_test(a_producer_that_takes_its_time_is_waited_for),
+        cmocka_unit_test(what_was_left_open_ends_with_the_return),
     };
     sim_log();
     return cmocka_run_group_tests(tests, NULL, NULL);
