@@ -262,6 +262,8 @@ enum rcode facts_watermarks(struct facts *facts, struct client *client, const ch
         for (int i = 0; rc == OK && i < 3; i++)
             rc = read_watermark(facts->answers[i], question.data, &watermarks, err);
         facts_drop(facts);
+        if (rc != OK && rcode_disposition(rc) == DISPOSITION_RETRY)
+            facts_renew_leaders(client, topic);
     }
     if (rc == OK)
         *ret_watermarks = watermarks;
@@ -332,6 +334,14 @@ enum rcode facts_partition_count_wait(struct client *client, const char *topic, 
             return rc;
         nanosleep(&pause, NULL);
     }
+}
+
+void facts_renew_leaders(struct client *client, const char *topic)
+{
+    int32_t count;
+    struct err err = {0};
+    enum rcode rc = facts_partition_count(client, topic, &count, &err);
+    (void)rc; /* whoever asks for offsets again hears of it */
 }
 
 enum rcode facts_cluster_id(struct client *client, struct arena *arena, struct str *ret_id,

@@ -50,6 +50,10 @@ enum rcode facts_watermarks(struct facts *facts, struct client *client, const ch
                             int32_t partition, struct port_watermarks *ret_watermarks,
                             struct err *err) WARN_UNUSED;
 
+/* Whether a partition has a leader librdkafka answers from what it remembers: where it had none, it
+ * asks nobody again before topic.metadata.refresh.interval.ms, five minutes. This makes it ask. */
+void facts_renew_leaders(struct client *client, const char *topic);
+
 /* From fresh metadata; E_TOPICS if the topic does not exist. */
 enum rcode facts_partition_count(struct client *client, const char *topic, int32_t *ret_count,
                                  struct err *err) WARN_UNUSED;

@@ -205,7 +205,7 @@ static void ask_offset(struct kafka_lag *lag, const char *topic, int32_t partiti
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-/* -1: the answer has none. */
+/* -1: the answer has none, for the partition has no leader, or it is busy. */
 static int64_t offset_of(rd_kafka_event_t *event)
 {
     size_t count = 0;
@@ -226,6 +226,7 @@ static void find_ends(struct kafka_lag *lag, const struct kafka_lag_question *qu
     const char *topic = lag->inputs[question->input].topic;
     struct lag_answers answers = answers_open(lag, question, deadline_ms);
     rd_kafka_event_t *event;
+    bool refused = false;
     for (int i = 0; i < count; i++) {
         partitions[i].log_start = partitions[i].end = -1;
         ask_offset(lag, topic, partitions[i].partition, i, false, &answers);
@@ -234,11 +235,15 @@ static void find_ends(struct kafka_lag *lag, const struct kafka_lag_question *qu
     for (int left = count * 2; left && (event = lag_answer(&answers)); left--) {
         size_t place = (size_t)(uintptr_t)rd_kafka_event_opaque(event);
         struct kafka_lag_partition *partition = &partitions[place / 2];
-        *(place % 2 ? &partition->end : &partition->log_start) = offset_of(event);
+        int64_t offset = offset_of(event);
+        *(place % 2 ? &partition->end : &partition->log_start) = offset;
+        refused |= offset < 0;
         rd_kafka_event_destroy(event);
     }
     for (int i = 0; i < count; i++)
         partitions[i].known &= partitions[i].log_start >= 0 && partitions[i].end >= 0;
+    if (refused)
+        facts_renew_leaders(lag->scan.client, topic);
     rd_kafka_queue_destroy(answers.queue);
 }
 
