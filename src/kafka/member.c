@@ -16,8 +16,13 @@
  * When its session times out (no broker answered for that long), librdkafka forgets its member id,
  * yet goes on sending heartbeats until the application has served the rebalance. A broker that gets
  * one of them answers that this static member is fenced, which is fatal, although nobody has taken
- * its place: then the consumer is replaced by a new one, and its partitions are lost. Only with a
- * member id the fencing is true and the process must end.
+ * its place: then the consumer is replaced by a new one, and its partitions are lost.
+ *
+ * Nor is it true of a member that has yet to get its place, for the first time or again: a broker
+ * that was silent finds several requests to join, those that the member had given up among them,
+ * and takes each for a new process that replaces the one before. Such a member joins again too. If
+ * there is another process after all, that one is fenced in turn, at its place; a member that has
+ * both an id and a place believes it, and the process must end.
  */
 #include <stdio.h>
 
@@ -118,11 +123,14 @@ static void rebalance(struct kafka_port *self, rd_kafka_resp_err_t code,
     member->interrupted = true;
     member->rebalanced = true;
     if (code != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
-        revoke(self, code != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS ||
-                         rd_kafka_assignment_lost(handle) != 0);
+        bool lost =
+            code != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS || rd_kafka_assignment_lost(handle) != 0;
+        member->settled &= !lost;
+        revoke(self, lost);
         rd_kafka_assign(handle, NULL);
         return;
     }
+    member->settled = true;
     if (member->owned_count)
         revoke(self, true); /* cannot be: the group revokes before it assigns */
     member->owned = mem_realloc(member->owned, (size_t)partitions->cnt * sizeof(member->owned[0]));
@@ -214,7 +222,7 @@ void member_close(struct kafka_port *self, int deadline_ms)
 
 /* --- poll --- */
 
-/* Whether librdkafka has given its membership up by itself. */
+/* False: librdkafka has given its membership up by itself. */
 static bool has_member_id(struct member *member)
 {
     char *id = rd_kafka_memberid(member->client->handle);
@@ -233,7 +241,7 @@ static enum rcode fatal_error(struct kafka_port *self, struct err *err)
         return OK;
     if (code != RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID)
         return err_set(err, client_rcode(code, E_BUG), "the consumer cannot go on: %s", text);
-    if (has_member_id(member))
+    if (has_member_id(member) && member->settled)
         return err_set(err, E_INSTANCE_FENCED,
                        "another process joined group %s as instance %s: its place is taken, or "
                        "`instance` is configured twice",

@@ -20,6 +20,7 @@ struct member {
     bool subscribed;
     bool interrupted; /* a rebalance was served, or trouble waits to be told: poll ends */
     bool rebalanced;  /* in this poll */
+    bool settled;     /* the group has given it a place, which it has not lost since */
     bool condemned;   /* to be replaced by a new one once no record of it is held */
 
     struct port_position out_of_range[TROUBLES_MAX];
