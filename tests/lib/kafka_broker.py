@@ -267,6 +267,11 @@ class Kafka:
                 rows.append(row)
         return rows
 
+    def generation(self, group):
+        """How often a group has been put together since it exists, from the broker's log of this start."""
+        found = re.findall(rf"Stabilized group {re.escape(group)} generation (\d+) ", self.process.log_text())
+        return int(found[-1]) if found else 0
+
     def reset_offsets(self, group, topic, *how, deadline_s=60):
         """--reset-offsets, for example reset_offsets("g", "t:0", "--to-offset", 5). Kafka refuses while
         the group has members, static ones until their session ends: so it is asked until the deadline."""

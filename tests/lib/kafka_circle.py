@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 import kafka_read
 from kafka_chaos import CONFIG, Chaos
 from kafka_dispatch import Dispatch, now_ms
-from kafka_harness import Producer, wait_until
+from kafka_harness import Producer, merged, wait_until
 from kafka_pipeline import Pipeline
 
 # pylint: disable=wrong-import-order
@@ -37,11 +37,12 @@ REFUSALS = [
 class Circle:
     """Both sides of one app; what Chaos wants of a pipeline."""
 
-    def __init__(self, scenario, app, partitions=4):
+    def __init__(self, scenario, app, partitions=4, config=None):
         self.scenario = scenario
         self.broker = scenario.broker
-        self.worker_side = Pipeline(scenario, app, partitions, config=POLICY)
-        self.dispatch = Dispatch(scenario, app, partitions=partitions, config=POLICY, apply=False)
+        config = merged(POLICY, config or {})
+        self.worker_side = Pipeline(scenario, app, partitions, config=config)
+        self.dispatch = Dispatch(scenario, app, partitions=partitions, config=config, apply=False)
         self.mailers = f"{app}-mailer"
 
     def worker(self, name, **options):
@@ -154,6 +155,8 @@ class Ending:
 class FirstBounces:
     """What Chaos feeds: the first bounces of new recipients, of one to three messages each, with traces."""
 
+    REFUSALS = REFUSALS
+
     def __init__(self, circle, total, seed):
         self.circle, self.total, self.given = circle, total, 0
         self.rng = random.Random(seed)
@@ -189,7 +192,7 @@ class FirstBounces:
     def bounce(self):
         rng, number = self.rng, self.given * 1000 + self.rng.randrange(1000)
         recipient = f"user{self.recipient}@example.org"
-        status, reply, text, _ = rng.choices(REFUSALS, [weight for *_, weight in REFUSALS])[0]
+        status, reply, text, _ = rng.choices(self.REFUSALS, [weight for *_, weight in self.REFUSALS])[0]
         fields = {"event_id": f"first-{number}-{rng.random()}", "tenant": "acme" if self.recipient % 10 == 0 else "",
                   "recipient": recipient, "message_id": f"m{number}-{rng.random()}", "occurred_at": now_ms(),
                   "status": status, "reply_code": reply, "diagnostic": text, "remote_mta": None, "stage": "rcpt",

@@ -54,16 +54,16 @@ class Scrape:
         return {found[label] for found, _ in self.all(name, **labels)}
 
 
-def promtool():
-    """The path of Prometheus' own linter, None: it is not installed."""
-    cached = os.path.join(kafka_broker.cache_dir(), "tools", "bin", "promtool")
-    return shutil.which("promtool") or (cached if os.access(cached, os.X_OK) else None)
+def prometheus_tool(name):
+    """The path of "prometheus" or "promtool", None: it is not installed."""
+    cached = os.path.join(kafka_broker.cache_dir(), "tools", "bin", name)
+    return shutil.which(name) or (cached if os.access(cached, os.X_OK) else None)
 
 
 def check_form(worker):
     """promtool finds nothing to say about a scrape, and the reference parser reads its OpenMetrics form. Says
     which of them is not installed."""
-    tool = promtool()
+    tool = prometheus_tool("promtool")
     if tool is None:
         print("       SKIPPED: promtool is missing, run scripts/setup --with tests", flush=True)
     else:
