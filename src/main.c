@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "cli/cli.h"
 
 static const struct {
@@ -14,6 +15,7 @@ static const struct {
     {"dispatcher", cmd_dispatcher, "send retry commands on when they are due"},
     {"run", cmd_run, "worker and dispatcher in one process"},
     {"lag", cmd_lag, "how far worker and dispatcher are behind, as the brokers tell"},
+    {"log-hash", cmd_log_hash, "what stands in log lines for an address"},
     {"topics", cmd_topics, "create the topics, or check them: plan, apply, check"},
     {"ingest", cmd_ingest, "bounces of mails, logs and webhooks as records into the input topic"},
     {"produce-sample", cmd_produce_sample, "produce realistic records to the input topic"},
@@ -51,7 +53,9 @@ int main(int argc, char **argv)
             continue;
         snprintf(name, sizeof(name), "rimbalzo %s", wanted);
         argv[1] = name;
-        return commands[i].run(argc - 1, argv + 1);
+        int code = commands[i].run(argc - 1, argv + 1);
+        log_flush();
+        return code;
     }
     fprintf(stderr, "rimbalzo: there is no command \"%s\"; `rimbalzo --help` lists them\n",
             argv[1]);

@@ -154,3 +154,31 @@ void sha1_final(struct sha1 *sha1, unsigned char ret_digest[SHA1_SIZE])
     for (int i = 0; i < SHA1_SIZE; i++)
         ret_digest[i] = (unsigned char)(sha1->state[i / 4] >> (24 - 8 * (i % 4)));
 }
+
+static void hmac_pass(const unsigned char key[64], unsigned char pad, struct str text,
+                      unsigned char ret_digest[SHA1_SIZE])
+{
+    struct sha1 sha1;
+    unsigned char padded[64];
+    for (int i = 0; i < 64; i++)
+        padded[i] = key[i] ^ pad;
+    sha1_init(&sha1);
+    sha1_update(&sha1, padded, sizeof(padded));
+    sha1_update(&sha1, text.data, text.len);
+    sha1_final(&sha1, ret_digest);
+}
+
+void hash_hmac_sha1(struct str key, struct str text, unsigned char ret_digest[SHA1_SIZE])
+{
+    unsigned char block[64] = {0}, inner[SHA1_SIZE];
+    if (key.len > sizeof(block)) {
+        struct sha1 sha1;
+        sha1_init(&sha1);
+        sha1_update(&sha1, key.data, key.len);
+        sha1_final(&sha1, block);
+    } else if (key.len) {
+        memcpy(block, key.data, key.len);
+    }
+    hmac_pass(block, 0x36, text, inner);
+    hmac_pass(block, 0x5c, (struct str){(const char *)inner, sizeof(inner)}, ret_digest);
+}

@@ -1,5 +1,5 @@
 /* Hashes. XXH3-64 (seed 0) for state and digests, murmur2 for Kafka's default partitioner, SHA-1
- * for UUIDv5. */
+ * for UUIDv5 and, keyed, for addresses in log lines. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -27,3 +27,6 @@ struct sha1 {
 void sha1_init(struct sha1 *sha1);
 void sha1_update(struct sha1 *sha1, const void *data, size_t len);
 void sha1_final(struct sha1 *sha1, unsigned char ret_digest[SHA1_SIZE]);
+
+/* RFC 2104. */
+void hash_hmac_sha1(struct str key, struct str text, unsigned char ret_digest[SHA1_SIZE]);

@@ -128,6 +128,7 @@ int cmd_demo(int argc, char **argv);
 int cmd_dispatcher(int argc, char **argv);
 int cmd_ingest(int argc, char **argv);
 int cmd_lag(int argc, char **argv);
+int cmd_log_hash(int argc, char **argv);
 int cmd_produce_sample(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_state(int argc, char **argv);

@@ -228,6 +228,7 @@ static enum rcode loop(struct mailer *mailer, const sigset_t *signals, struct er
             return rc;
         if (rc != OK)
             log_warn(rcode_name(rc), err->text);
+        log_tick();
         int64_t now_ms = clock_monotonic_ms();
         if (now_ms - mailer->told_ms >= TOLD_EVERY_MS)
             tell(mailer, now_ms);

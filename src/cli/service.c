@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/lag_watch.h"
+#include "cli/log_key.h"
 #include "cli/reload.h"
 #include "cli/service_internal.h"
 #include "cli/topics_setup.h"
@@ -133,6 +134,7 @@ static int supervise(struct service_thread *threads, int count, const sigset_t *
             if (atomic_load(&threads[i].done))
                 return 0;
         reload_settle(&shared->reload, threads, count);
+        log_tick();
         notify_alive(&shared->notify, observe_live(shared->observe));
         int64_t now = clock_monotonic_ms();
         if (now - reported < PROGRESS_MS)
@@ -193,6 +195,13 @@ static int run_threads(struct service_thread *threads, int count, const sigset_t
     return number;
 }
 
+/* A log line like any other: what reads JSON finds nothing else. */
+static int fail(const struct err *err)
+{
+    log_error(rcode_name(err->code), err->text, LOG_S("so", "the service ends"));
+    return cli_exit_code(err->code);
+}
+
 static int run_service(struct shared *shared)
 {
     struct err err = {0};
@@ -230,7 +239,7 @@ static int run_service(struct shared *shared)
     }
     observe_close(shared->observe);
     if (err.code != OK)
-        return cli_fail(&err);
+        return fail(&err);
     log_info("stopped", "ended by a signal, everything is committed", LOG_I("signal", number));
     return EXIT_CODE_OK;
 }
@@ -242,8 +251,9 @@ int service_run(const struct service_run *run)
     int code;
     notify_open(&shared.notify);
     reload_init(&shared.reload, run->settings);
-    if (deployment_init(&shared.deployment, run->settings->config, &err) != OK) {
-        code = cli_fail(&err);
+    if (log_key_apply(run->settings->config, &err) != OK ||
+        deployment_init(&shared.deployment, run->settings->config, &err) != OK) {
+        code = fail(&err);
     } else {
         if (run->source)
             deployment_set_source(&shared.deployment, run->source);

@@ -1,5 +1,6 @@
 #include "kafka/client.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
@@ -7,9 +8,6 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
-
-#define LOG_WINDOW_MS 10000
-#define LOG_LINES_MAX 20 /* of one handle, in a window */
 
 /* --- properties --- */
 
@@ -120,48 +118,15 @@ static enum log_level level_of(int syslog_level)
     return syslog_level <= 6 ? LOG_INFO : LOG_DEBUG;
 }
 
-/* True if a line may be written now; `ret_dropped` lines were not since the last one. */
-static bool log_admits(struct client *client, int *ret_dropped)
-{
-    int64_t now_ms = clock_monotonic_ms();
-    bool admitted;
-    pthread_mutex_lock(&client->log_lock);
-    *ret_dropped = 0;
-    if (now_ms - client->log_window_ms >= LOG_WINDOW_MS) {
-        *ret_dropped = client->log_dropped;
-        client->log_window_ms = now_ms;
-        client->log_lines = 0;
-        client->log_dropped = 0;
-    }
-    admitted = client->log_lines < LOG_LINES_MAX;
-    if (admitted)
-        client->log_lines++;
-    else
-        client->log_dropped++;
-    pthread_mutex_unlock(&client->log_lock);
-    return admitted;
-}
-
 static void log_cb(const rd_kafka_t *handle, int level, const char *facility, const char *text)
 {
     struct client *client = rd_kafka_opaque(handle);
-    int dropped = 0;
     /* One set of properties serves producers and consumers: a producer's on a consumer is no
      * mistake. */
     if (strcmp(facility, "CONFWARN") == 0)
         return;
-    if (level <= 6 && !log_admits(client, &dropped))
-        return;
-    if (dropped)
-        log_write(level_of(level), "librdkafka", text,
-                  (const struct log_field[]){LOG_S("client", client->role),
-                                             LOG_S("facility", facility),
-                                             LOG_I("lines_dropped", dropped),
-                                             {0}});
-    else
-        log_write(level_of(level), "librdkafka", text,
-                  (const struct log_field[]){
-                      LOG_S("client", client->role), LOG_S("facility", facility), {0}});
+    log_line(level_of(level), "librdkafka", text, LOG_S("client", client->role),
+             LOG_S("facility", facility));
 }
 
 static void error_cb(rd_kafka_t *handle, int code, const char *text, void *opaque)
@@ -202,19 +167,12 @@ static int statistics_cb(rd_kafka_t *handle, char *json, size_t len, void *opaqu
 
 /* --- life --- */
 
-static void release(struct client *client)
-{
-    pthread_mutex_destroy(&client->log_lock);
-    mem_free(client);
-}
-
 enum rcode client_new(const struct client_options *options, struct client **ret_client,
                       struct err *err)
 {
     char text[512];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     struct client *client = mem_zalloc(sizeof(*client));
-    pthread_mutex_init(&client->log_lock, NULL);
     client->role = options->role;
     client->context = options->context;
     client->on_error = options->on_error;
@@ -248,7 +206,7 @@ out:
     if (conf)
         rd_kafka_conf_destroy(conf);
     if (client)
-        release(client);
+        mem_free(client);
     return rc;
 }
 
@@ -266,7 +224,7 @@ static void *end_thread(void *argument)
     if (rd_kafka_type(handle) == RD_KAFKA_CONSUMER && ending->leave)
         rd_kafka_consumer_close(handle);
     rd_kafka_destroy_flags(handle, ending->leave ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-    release(ending->client);
+    mem_free(ending->client);
     ending->client = NULL;
     if (atomic_exchange(&ending->settled, true))
         mem_free(ending);

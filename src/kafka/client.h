@@ -1,11 +1,10 @@
 /*
  * A handle of librdkafka with what every one of ours needs: properties in their order (defaults,
- * the user's, required), logs through base/log.h at a limited rate, errors as rcodes, an end that
+ * the user's, required), logs through base/log.h, errors as rcodes, an end that
  * cannot hang. Internal to src/kafka.
  */
 #pragma once
 #include <librdkafka/rdkafka.h>
-#include <pthread.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -23,12 +22,6 @@ struct client {
                          rd_kafka_topic_partition_list_t *partitions);
     void (*on_delivery)(void *context, const rd_kafka_message_t *message);
     void (*on_statistics)(void *context, const struct statistics *statistics);
-
-    /* librdkafka logs from its own threads. */
-    pthread_mutex_t log_lock;
-    int64_t log_window_ms;
-    int log_lines;
-    int log_dropped;
 };
 
 struct client_options {

@@ -161,6 +161,7 @@ struct config {
         enum log_format format;
         enum log_level level;
         bool addresses;
+        const char *address_key_file; /* NULL: one in state_dir */
     } log;
 
     struct config_private *private;

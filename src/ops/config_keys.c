@@ -65,6 +65,7 @@ const struct key config_keys[] = {
     {"log.format", KEY_CHOICE, AT(log.format), .choices = log_formats},
     {"log.level", KEY_CHOICE, AT(log.level), .choices = log_levels},
     {"log.addresses", KEY_BOOL, AT(log.addresses)},
+    {"log.address_key_file", KEY_TEXT, AT(log.address_key_file), 1, 4000},
     {NULL},
 };
 _Static_assert(sizeof(config_keys) / sizeof(config_keys[0]) <= CONFIG_KEYS_MAX, "room for places");
@@ -207,8 +208,11 @@ const char config_defaults_yaml[] =
     "  # logfmt or json; debug, info, warn or error.\n"
     "  format: logfmt\n"
     "  level: info\n"
-    "  # Addresses in log lines; otherwise hashes.\n"
-    "  addresses: false\n";
+    "  # Addresses in log lines; otherwise hashes, see `rimbalzo log-hash`.\n"
+    "  addresses: false\n"
+    "  # Their key; the same file on every host makes the same hashes. Without one, each state_dir "
+    "has its own.\n"
+    "  # address_key_file: /etc/rimbalzo/log-address.key\n";
 
 int key_index(const char *name)
 {

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The worker against a real broker: what it writes, when it refuses to start, how it ends."""
 
+import hmac
 import json
 import os
 import re
@@ -12,7 +13,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 # pylint: disable=wrong-import-position
 import kafka_read
 from kafka_harness import Scenario, main, wait_until
-from kafka_pipeline import BROKER, Pipeline, claim
+from kafka_pipeline import BROKER, Pipeline, all_lines, claim
 
 sys.path.insert(0, os.path.join(kafka_read.ROOT, "tests", "oracle"))
 import avro
@@ -34,8 +35,37 @@ def one_worker(s: Scenario):
     assert worker.terminate() == 0
     took = time.monotonic() - began
     assert took < 10, f"it took {took:.1f} s to end"
-    print(f"       {pipeline.verify()}", flush=True)
+    verdict = pipeline.verify()
+    print(f"       {verdict}", flush=True)
     check_state_commands(s, pipeline)
+    check_log(s, pipeline, worker, verdict)
+
+
+def check_log(s, pipeline, worker, verdict):
+    """Every dead letter is told of or counted, and no address is in any line, be it good or bad."""
+    lines = all_lines(worker)
+    told = [line for line in lines if " level=warn " in line and f" topic={pipeline.input} " in line]
+    repeated = [int(found[1]) for line in told if (found := re.search(r" repeated=(\d+)$", line))]
+    assert len(told) - len(repeated) + sum(repeated) == verdict.dead_letters > 100, (len(told), repeated)
+    keys = {record.key for topic in (pipeline.input, f"{pipeline.prefix}dead-letters")
+            for record in pipeline.broker.read(topic) if record.key}
+    names = [name for name in (key.decode("utf-8", "replace") for key in keys) if len(name) > 4]
+    shown = [line for line in lines if "@" in line or any(name in line for name in names)]
+    assert len(names) > 100 and not shown, shown[:3]
+
+    # The hash leads back to the address, with the key and with nothing else.
+    with open(os.path.join(worker.state_dir, "log-address.key"), "rb") as file:
+        secret = file.read().rstrip(b"\n")
+    assert os.stat(file.name).st_mode & 0o777 == 0o600 and len(secret) == 40
+    records = {(record.partition, record.offset): record for record in pipeline.broker.read(pipeline.input)}
+    places = [re.search(r" partition=(\d+) offset=(\d+) key=hash:([0-9a-f]{16})(?: |$)", line) for line in told]
+    for place in [place for place in places if place][:20]:
+        key = records[int(place[1]), int(place[2])].key
+        digest = hmac.new(secret, key.lower(), "sha1").hexdigest()
+        assert place[3] == digest[:16], (place[0], key)
+    answer = s.run("log-hash", "-o", "jsonl", " Some.One@Example.ORG", config=worker).stdout
+    digest = hmac.new(secret, b"some.one@example.org", "sha1").hexdigest()
+    assert json.loads(answer) == {"hash": f"hash:{digest[:16]}", "address": "some.one@example.org"}, answer
 
 
 def check_state_commands(s, pipeline):
@@ -85,7 +115,7 @@ def control_records_are_no_lag(s: Scenario):
     """Of a transactionally produced input the lag is 0 at the end, aborted records and all."""
     pipeline = Pipeline(s, "lag", partitions=2)
     records = pipeline.stream(seed=103, count=300)
-    worker = pipeline.worker("w1").start()
+    worker = pipeline.worker("w1", config={"log": {"format": "json", "level": "debug"}}).start()
     pipeline.produce(records[:200], transactional_id="lag-producer", batch=30)
     pipeline.produce(records[200:250], transactional_id="lag-producer", end="abort")
     pipeline.wait_done([worker])
@@ -97,6 +127,8 @@ def control_records_are_no_lag(s: Scenario):
     assert worker.terminate() == 0
     check_no_lag(pipeline)
     pipeline.verify()
+    lines = [json.loads(line) for line in all_lines(worker)]
+    assert {"running", "stopped", "invalid_recipient"} <= {line["code"] for line in lines}, lines
 
 
 def check_no_lag(pipeline):
