@@ -14,6 +14,7 @@ static const struct {
     {"worker", cmd_worker, "consume bounce records and decide: state, retries, suppressions"},
     {"dispatcher", cmd_dispatcher, "send retry commands on when they are due"},
     {"run", cmd_run, "worker and dispatcher in one process"},
+    {"doctor", cmd_doctor, "is everything as worker and dispatcher need it?"},
     {"lag", cmd_lag, "how far worker and dispatcher are behind, as the brokers tell"},
     {"log-hash", cmd_log_hash, "what stands in log lines for an address"},
     {"topics", cmd_topics, "create the topics, or check them: plan, apply, check"},

@@ -125,6 +125,7 @@ int cmd_completion(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 int cmd_decode(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 int cmd_dispatcher(int argc, char **argv);
 int cmd_ingest(int argc, char **argv);
 int cmd_lag(int argc, char **argv);

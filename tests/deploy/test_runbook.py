@@ -25,6 +25,19 @@ def every_alert_has_its_place_and_no_other():
     assert sorted(sections(2, "Alerts")) == sorted(alerts)
 
 
+def every_check_of_doctor_has_its_place_and_no_other():
+    told = set()
+    for name in ("cmd_doctor", "doctor_local", "doctor_broker", "doctor_topics"):
+        text = read("src", "cli", f"{name}.c")
+        told |= set(re.findall(r'doctor_report\(\s*doctor,\s*"([a-z_.]+)"', text))
+        told |= set(re.findall(r'return (?:[^;]*\? )?"([a-z]+\.[a-z]+)"', text))
+        told |= set(re.findall(r'return [^;]*: "([a-z]+\.[a-z]+)"', text))
+        told |= set(re.findall(r'check\[\] = "([a-z.]+)"', text))
+    rows = re.findall(r"^\| ((?:`[a-z_.]+`(?:, )?)+) \|", TEXT.split("# Checks of doctor")[1], re.M)
+    named = [name for row in rows for name in re.findall(r"`([a-z_.]+)`", row)]
+    assert len(named) == len(set(named)) and set(named) == told, set(named) ^ told
+
+
 def links_lead_to_headings_that_exist():
     known = anchors(TEXT)
     links = re.findall(r"\]\(#([^)]+)\)", TEXT)
@@ -39,4 +52,4 @@ def no_section_is_empty():
 
 if __name__ == "__main__":
     main(every_error_code_has_its_place_and_no_other, every_alert_has_its_place_and_no_other,
-         links_lead_to_headings_that_exist, no_section_is_empty)
+         every_check_of_doctor_has_its_place_and_no_other, links_lead_to_headings_that_exist, no_section_is_empty)
