@@ -213,8 +213,9 @@ static void check_space(struct doctor *doctor, const char *path)
     struct statvfs found;
     double store = (double)doctor->settings->config->store.map_size_initial;
     double wanted = store * stores_of(doctor);
-    if (statvfs(path, &found)) {
-        doctor_report(doctor, "state_dir.space", DOCTOR_UNKNOWN, path, NULL, "%s", strerror(errno));
+    if (statvfs(path, &found) || !found.f_blocks) {
+        doctor_report(doctor, "state_dir.space", DOCTOR_UNKNOWN, path, NULL,
+                      "its file system does not tell");
         return;
     }
     double room = (double)found.f_bavail * (double)found.f_frsize;

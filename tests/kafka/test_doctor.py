@@ -62,7 +62,7 @@ def all_is_well(s, w):
 
 
 def a_service_is_seen(s, w):
-    worker = s.worker("w1", config={"topics": {"partitions": 2}}).start()
+    worker = s.worker("w1", config={"topics": {"partitions": 2}, "kafka": {"session.timeout.ms": 6000}}).start()
     worker.wait_log("code=running", deadline_s=60, count=2)
     rows = doctor(s, worker)
     assert found(rows, "group", "rimbalzo-worker")[0]["finding"].startswith("1 member; 0 records behind")
@@ -75,7 +75,10 @@ def a_service_is_seen(s, w):
     assert "forgotten.bounces-0" in found(rows, "state_dir.stores")[0]["finding"]
     assert "in use" in found(rows, "state_dir.stores")[0]["finding"]
     assert "2 partitions, 0 of them" in found(rows, "state_dir.stores")[0]["finding"]
-    assert found(rows, "group", "rimbalzo-worker")[0]["result"] == "warn"
+    # A static member leaves when its session is over.
+    gone = wait_until(lambda: [row for row in found(doctor(s, worker), "group", "rimbalzo-worker")
+                               if row["result"] != "ok"], 30, "the group to be without members", every_s=0.5)
+    assert gone[0]["result"] == "warn" and "no members; 0 records behind" in gone[0]["finding"], gone
 
 
 def broken_topics_are_named(s, w, broker):
