@@ -12,6 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 # pylint: disable=wrong-import-position
 from kafka_harness import Kafka, Scenario, free_port, main, wait_until
 from kafka_read import ROOT
+from test_doctor import doctor, failed, found
 
 MANIFESTS = os.path.join(ROOT, "deploy", "kubernetes", "components", "strimzi", "kafka.yaml")
 RECORDS = 4000
@@ -119,6 +120,36 @@ def check_rules_find_series(*processes):
     assert len(looked_at) > 12, looked_at
 
 
+def doctor_names_the_rights_that_are_missing(s, broker, address):
+    worker = member(s, address, "rimbalzo-worker", "worker")
+    rows = doctor(s, worker, "worker")
+    # Those of the manifest suffice, and the version of the brokers is none of this user's business.
+    assert not failed(rows) and found(rows, "broker.version")[0]["result"] == "unknown", rows
+    # The other role's topics and groups are not its own.
+    rows = doctor(s, worker, "dispatcher", expect=1)
+    assert {("rights.topics", "rimbalzo.retries.delayed"), ("rights.topics", "rimbalzo.retries.due"),
+            ("rights.groups", "rimbalzo-dispatcher"), ("transactions", "dispatcher")} <= failed(rows), failed(rows)
+    assert "lacks READ, WRITE, which" in found(rows, "rights.topics", "rimbalzo.retries.due")[0]["finding"]
+
+    # One right less, and one topic of which not even the existence may be known.
+    broker.tool("org.apache.kafka.tools.AclCommand", "--bootstrap-server", broker.bootstrap, "--remove", "--force",
+                "--allow-principal", "User:rimbalzo-worker", "--operation", "Write", "--topic", "rimbalzo.notices")
+    lacking = wait_until(lambda: [row for row in doctor(s, worker, "worker", expect=None) if row["result"] == "fail"],
+                         20, "the right to be gone")
+    assert failed(lacking) == {("rights.topics", "rimbalzo.notices")}, lacking
+    assert "lacks WRITE, which the worker needs" in lacking[0]["finding"], lacking
+    broker.tool("org.apache.kafka.tools.AclCommand", "--bootstrap-server", broker.bootstrap, "--remove", "--force",
+                "--allow-principal", "User:rimbalzo-worker", "--topic", "rimbalzo.suppressions", "--operation", "Write",
+                "--operation", "Describe", "--operation", "DescribeConfigs")
+    wait_until(lambda: ("rights.topics", "rimbalzo.suppressions") in failed(doctor(s, worker, "worker", expect=None)),
+               20, "the rights to be gone")
+
+    with open(os.path.join(s.dir, "rimbalzo-worker.password"), "w", encoding="ascii") as file:
+        file.write("wrong\n")
+    rows = doctor(s, worker, "worker", expect=77)
+    assert failed(rows) == {("broker", address)} and "uthentication" in found(rows, "broker")[0]["finding"], rows
+
+
 def the_rights_of_the_users_suffice_and_are_needed(s: Scenario):
     users = manifests("KafkaUser")
     broker, address = guarded_broker(s, users)
@@ -144,6 +175,7 @@ def the_rights_of_the_users_suffice_and_are_needed(s: Scenario):
     for process in (worker, dispatcher):
         assert "code=auth" not in process.log_text(), process.log_tail()
         assert process.terminate() == 0, process.log_tail()
+    doctor_names_the_rights_that_are_missing(s, broker, address)
     # A user of the other role gets nowhere.
     refused = member(s, address, "rimbalzo-dispatcher", "worker").start()
     assert refused.wait_exit(60) == 77, refused.log_tail()
