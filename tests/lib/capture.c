@@ -13,6 +13,7 @@ static int kept = -1;
 
 void capture_begin(void)
 {
+    log_flush(); /* no line is left out because it came before */
     fflush(stderr);
     file = tmpfile();
     kept = dup(STDERR_FILENO);
@@ -25,6 +26,7 @@ void capture_end(struct buf *out)
 {
     char piece[4096];
     size_t len;
+    log_flush();
     fflush(stderr);
     if (dup2(kept, STDERR_FILENO) < 0)
         abort();
