@@ -66,6 +66,36 @@ int observe_partitions(const struct observe *observe, struct partition_view **re
     return count;
 }
 
+int observe_kinds(const struct partition_view *views, int count, uint64_t ret_kinds[STORE_KINDS])
+{
+    int running = 0;
+    memset(ret_kinds, 0, STORE_KINDS * sizeof(ret_kinds[0]));
+    for (int i = 0; i < count; i++) {
+        if (views[i].role != ROLE_WORKER || views[i].board.state != PARTITION_RUNNING)
+            continue;
+        running++;
+        for (int kind = 0; kind < STORE_KINDS; kind++)
+            ret_kinds[kind] += views[i].board.usage.kinds[kind];
+    }
+    return running;
+}
+
+uint64_t observe_of_status(const uint64_t kinds[STORE_KINDS], enum recipient_status status)
+{
+    static const int first[RECIPIENT_STATUS_COUNT + 1] = {
+        [STATUS_ACTIVE] = WORKER_KIND_ACTIVE,
+        [STATUS_SUPPRESSED] = WORKER_KIND_SUPPRESSED + 1,
+        [STATUS_SUSPENDED] = WORKER_KIND_SUSPENDED + 1};
+    static const int last[RECIPIENT_STATUS_COUNT + 1] = {
+        [STATUS_ACTIVE] = WORKER_KIND_ACTIVE,
+        [STATUS_SUPPRESSED] = WORKER_KIND_SUSPENDED,
+        [STATUS_SUSPENDED] = STORE_KINDS - 1};
+    uint64_t sum = 0;
+    for (int kind = first[status]; kind <= last[status]; kind++)
+        sum += kinds[kind];
+    return sum;
+}
+
 /* --- for the watch --- */
 
 void observe_watched(struct observe *observe)

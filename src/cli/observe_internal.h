@@ -37,6 +37,13 @@ struct partition_view {
 /* Of all roles, to be freed with mem_free; returns how many. Under the lock. */
 int observe_partitions(const struct observe *observe, struct partition_view **ret_views);
 
+/* Recipients in the local state of the workers' partitions that run, by their kind (worker.h).
+ * Returns how many partitions these are. */
+int observe_kinds(const struct partition_view *views, int count, uint64_t ret_kinds[STORE_KINDS]);
+
+/* The recipients of one status among them. */
+uint64_t observe_of_status(const uint64_t kinds[STORE_KINDS], enum recipient_status status);
+
 bool observe_has_role(const struct observe *observe, enum role role);
 
 /* When a broker was last heard of, monotonic; 0: never. Under the lock. */
@@ -48,4 +55,5 @@ unsigned observe_readyz(void *context, struct http_exchange *exchange);
 unsigned observe_metrics(void *context, struct http_exchange *exchange);
 
 /* Families of what worker and dispatcher do; those of the engine are in observe_metrics.c. */
-void observe_work(struct metrics *metrics, const struct observe *observe);
+void observe_work(struct metrics *metrics, const struct observe *observe,
+                  const struct partition_view *views, int count);

@@ -348,7 +348,7 @@ unsigned observe_metrics(void *context, struct http_exchange *exchange)
         write_partitions(&metrics, &views, &partition_families[i]);
     write_engine(&metrics, observe);
     write_kafka(&metrics, observe);
-    observe_work(&metrics, observe);
+    observe_work(&metrics, observe, views.items, views.count);
     pthread_mutex_unlock(&observe->lock);
     mem_free(items);
     metrics_process(&metrics);

@@ -1,6 +1,6 @@
 /* /metrics: what worker and dispatcher have done, summed over their threads; all of it of committed
  * transactions only. */
-#include <assert.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 #include "cli/observe_internal.h"
@@ -37,6 +37,8 @@ static const struct worker_family worker_families[] = {
      "Events by what became of them."},
     {AT(bounces), BOUNCE_CLASS_COUNT, "rimbalzo_bounces_total", "class", bounce_class_names,
      "Bounces by class."},
+    {AT(reasons), REASON_COUNT, "rimbalzo_bounce_reasons_total", "reason", reason_names,
+     "Bounces by reason."},
     {AT(commands), COMMAND_ACTION_COUNT, "rimbalzo_commands_total", "action", command_action_names,
      "Retry commands."},
     {AT(notices), NOTICE_KIND_COUNT, "rimbalzo_notices_total", "kind", notice_kind_names,
@@ -87,6 +89,27 @@ static void write_worker(struct metrics *metrics, const struct observe *observe)
                    "How old bounces were when they were processed: the wall clock, minus the time "
                    "of the event.");
     metrics_histogram(metrics, METRIC_NO_LABELS, &age, &worker_bounce_age_layout);
+}
+
+static void write_recipients(struct metrics *metrics, const struct partition_view *views, int count)
+{
+    uint64_t kinds[STORE_KINDS];
+    observe_kinds(views, count, kinds);
+    metrics_family(metrics, METRIC_GAUGE, "rimbalzo_recipients",
+                   "Recipients in local state by status, of the partitions that run here. One whose "
+                   "suspension has gone stale counts as SUSPENDED until the worker notices.");
+    for (int status = 0; status < RECIPIENT_STATUS_COUNT; status++)
+        metrics_int(metrics, METRIC_LABELS({"status", recipient_status_names[status]}),
+                    (long long)observe_of_status(kinds, (enum recipient_status)status));
+    metrics_family(metrics, METRIC_GAUGE, "rimbalzo_suspended_recipients",
+                   "Those that are SUSPENDED, by attempt. Absent: there are none.");
+    for (int attempt = 1; attempt <= WORKER_ATTEMPTS_MAX; attempt++) {
+        char name[16];
+        snprintf(name, sizeof(name), "%d", attempt);
+        if (kinds[WORKER_KIND_SUSPENDED + attempt])
+            metrics_int(metrics, METRIC_LABELS({"attempt", name}),
+                        (long long)kinds[WORKER_KIND_SUSPENDED + attempt]);
+    }
 }
 
 /* --- dispatcher --- */
@@ -170,10 +193,13 @@ static void write_dead_letters(struct metrics *metrics, const struct observe *ob
 }
 
 /* What is not there reads as no family, not as 0. */
-void observe_work(struct metrics *metrics, const struct observe *observe)
+void observe_work(struct metrics *metrics, const struct observe *observe,
+                  const struct partition_view *views, int count)
 {
-    if (observe_has_role(observe, ROLE_WORKER))
+    if (observe_has_role(observe, ROLE_WORKER)) {
         write_worker(metrics, observe);
+        write_recipients(metrics, views, count);
+    }
     if (observe_has_role(observe, ROLE_DISPATCHER))
         write_dispatcher(metrics, observe);
     if (observe_has_role(observe, ROLE_INGEST))

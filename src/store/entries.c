@@ -32,7 +32,7 @@ static enum rcode failure(const struct store *store, int rc, const char *what, s
     return store_env_error(&store->dir, rc, what, err);
 }
 
-static enum rcode header_of(const struct store *store, MDB_val data, uint64_t *ret_hash,
+static enum rcode header_of(const struct store *store, MDB_val data, struct entry_mark *ret_mark,
                             struct err *err)
 {
     struct entry_header header;
@@ -41,7 +41,9 @@ static enum rcode header_of(const struct store *store, MDB_val data, uint64_t *r
     memcpy(&header, data.mv_data, sizeof(header));
     if (header.version != ENTRY_VERSION)
         return corrupt(store, "unknown version", err);
-    *ret_hash = get_le64(header.hash);
+    if (header.kind >= STORE_KINDS)
+        return corrupt(store, "unknown kind", err);
+    *ret_mark = (struct entry_mark){get_le64(header.hash), header.kind};
     return OK;
 }
 
@@ -71,7 +73,7 @@ static enum rcode locate(struct store *store, struct identity who, MDB_val *ret_
         return failure(store, mdb_rc, "cannot look up an entry", err);
     place->found = !mdb_rc;
     if (place->found) {
-        enum rcode rc = header_of(store, data, &place->hash, err);
+        enum rcode rc = header_of(store, data, &place->mark, err);
         if (rc != OK)
             return rc;
     }
@@ -93,22 +95,31 @@ enum rcode store_get(struct store *store, struct identity who, struct str *ret_v
     struct str value = STR_NULL;
     if (store->place.found) {
         value = value_of(data);
-        if (hash_of(who, value) != store->place.hash)
+        if (hash_of(who, value) != store->place.mark.hash)
             return corrupt(store, "wrong checksum", err);
     }
     *ret_value = value;
     return OK;
 }
 
-enum rcode store_put(struct store *store, struct identity who, struct str value, struct err *err)
+/* What counted for the entry found does no more. */
+static void take_out(struct store *store)
 {
-    assert(store->txn && value.data);
+    store->entries--;
+    store->digest ^= store->place.mark.hash;
+    store->kinds[store->place.mark.kind]--;
+}
+
+enum rcode store_put(struct store *store, struct identity who, struct str value, unsigned char kind,
+                     struct err *err)
+{
+    assert(store->txn && value.data && kind < STORE_KINDS);
     enum rcode rc = locate(store, who, NULL, err);
     if (rc != OK)
         return rc;
     struct store_place *place = &store->place;
     uint64_t hash = hash_of(who, value);
-    struct entry_header header = {.version = ENTRY_VERSION};
+    struct entry_header header = {.version = ENTRY_VERSION, .kind = kind};
     put_le64(header.hash, hash);
 
     /* Built aside: `value` may point into the page that is about to be written. */
@@ -123,10 +134,10 @@ enum rcode store_put(struct store *store, struct identity who, struct str value,
     if (mdb_rc)
         return failure(store, mdb_rc, "cannot write an entry", err);
     if (place->found)
-        store->digest ^= place->hash;
-    else
-        store->entries++;
+        take_out(store);
+    store->entries++;
     store->digest ^= hash;
+    store->kinds[kind]++;
     return OK;
 }
 
@@ -140,23 +151,22 @@ enum rcode store_delete(struct store *store, struct identity who, struct err *er
     store->place.key_len = 0;
     if (mdb_rc)
         return failure(store, mdb_rc, "cannot remove an entry", err);
-    store->entries--;
-    store->digest ^= store->place.hash;
+    take_out(store);
     return OK;
 }
 
-/* Checks an entry found by walking; its hash to `ret_hash`, its identity (with `recipient`'s
+/* Checks an entry found by walking; its mark to `ret_mark`, its identity (with `recipient`'s
  * octets) to `ret_who`. */
 static enum rcode check_entry(const struct store *store, MDB_val key, MDB_val data,
                               char recipient[RECIPIENT_MAX], struct identity *ret_who,
-                              uint64_t *ret_hash, struct err *err)
+                              struct entry_mark *ret_mark, struct err *err)
 {
-    enum rcode rc = header_of(store, data, ret_hash, err);
+    enum rcode rc = header_of(store, data, ret_mark, err);
     if (rc != OK)
         return rc;
     if (!store_key_decode((struct str){key.mv_data, key.mv_size}, recipient, ret_who))
         return corrupt(store, "not a key", err);
-    if (hash_of(*ret_who, value_of(data)) != *ret_hash)
+    if (hash_of(*ret_who, value_of(data)) != ret_mark->hash)
         return corrupt(store, "wrong checksum", err);
     return OK;
 }
@@ -190,8 +200,8 @@ enum rcode store_scan(struct store *store, struct store_cursor *cursor, size_t m
     for (size_t n = 0; mdb_rc == 0 && n < max; n++) {
         char recipient[RECIPIENT_MAX];
         struct identity who;
-        uint64_t hash = 0;
-        rc = check_entry(store, key, data, recipient, &who, &hash, err);
+        struct entry_mark mark;
+        rc = check_entry(store, key, data, recipient, &who, &mark, err);
         if (rc == OK)
             rc = visit(context, who, value_of(data), err);
         if (rc != OK)
@@ -208,55 +218,88 @@ enum rcode store_scan(struct store *store, struct store_cursor *cursor, size_t m
     return rc;
 }
 
-static enum rcode recompute(const struct store *store, MDB_cursor *mdb, uint64_t *ret_entries,
-                            uint64_t *ret_digest, struct err *err)
+/* Entries, digest and kinds of all that is there. */
+static enum rcode recompute(const struct store *store, MDB_cursor *mdb, struct store_meta *ret_sums,
+                            struct err *err)
 {
-    uint64_t entries = 0, digest = 0;
     MDB_val key, data;
     int mdb_rc;
+    *ret_sums = (struct store_meta){0};
     while ((mdb_rc = mdb_cursor_get(mdb, &key, &data, MDB_NEXT)) == 0) {
         char recipient[RECIPIENT_MAX];
         struct identity who;
-        uint64_t hash = 0;
-        enum rcode rc = check_entry(store, key, data, recipient, &who, &hash, err);
+        struct entry_mark mark;
+        enum rcode rc = check_entry(store, key, data, recipient, &who, &mark, err);
         if (rc != OK)
             return rc;
-        entries++;
-        digest ^= hash;
+        ret_sums->entries++;
+        ret_sums->digest ^= mark.hash;
+        ret_sums->kinds[mark.kind]++;
     }
-    if (mdb_rc != MDB_NOTFOUND)
-        return failure(store, mdb_rc, "cannot walk the entries", err);
-    *ret_entries = entries;
-    *ret_digest = digest;
-    return OK;
+    return mdb_rc == MDB_NOTFOUND ? OK : failure(store, mdb_rc, "cannot walk the entries", err);
 }
 
-enum rcode store_verify(struct store *store, struct err *err)
+static enum rcode begin_reading(struct store *store, MDB_txn **ret_txn, struct err *err)
 {
     assert(!store->txn);
     if (!store->env.mdb)
         return err_set(err, E_STORE, "store %s is closed after a failure", store->dir.path);
-    MDB_txn *txn = NULL;
+    int mdb_rc = mdb_txn_begin(store->env.mdb, NULL, MDB_RDONLY, ret_txn);
+    return mdb_rc ? failure(store, mdb_rc, "cannot read", err) : OK;
+}
+
+enum rcode store_look(struct store *store, struct identity who, struct buf *out, bool *ret_found,
+                      struct err *err)
+{
+    char octets[STORE_KEY_MAX];
+    MDB_val key = {store_key_encode(who, octets), octets}, data;
+    MDB_txn *txn;
+    struct entry_mark mark;
+    enum rcode rc = begin_reading(store, &txn, err);
+    if (rc != OK)
+        return rc;
+    int mdb_rc = key.mv_size ? mdb_get(txn, store->dbis[ENTRIES], &key, &data) : MDB_NOTFOUND;
+    *ret_found = !mdb_rc;
+    if (mdb_rc && mdb_rc != MDB_NOTFOUND)
+        rc = failure(store, mdb_rc, "cannot look up an entry", err);
+    if (rc == OK && *ret_found)
+        rc = header_of(store, data, &mark, err);
+    if (rc == OK && *ret_found && hash_of(who, value_of(data)) != mark.hash)
+        rc = corrupt(store, "wrong checksum", err);
+    if (rc == OK && *ret_found)
+        buf_str(out, value_of(data));
+    mdb_txn_abort(txn);
+    return rc;
+}
+
+enum rcode store_verify(struct store *store, struct err *err)
+{
+    MDB_txn *txn;
     MDB_cursor *mdb = NULL;
-    uint64_t entries = 0, digest = 0;
-    enum rcode rc = OK;
-    int mdb_rc = mdb_txn_begin(store->env.mdb, NULL, MDB_RDONLY, &txn);
-    if (!mdb_rc)
-        mdb_rc = mdb_cursor_open(txn, store->dbis[ENTRIES], &mdb);
-    if (mdb_rc)
-        rc = failure(store, mdb_rc, "cannot read", err);
-    else
-        rc = recompute(store, mdb, &entries, &digest, err);
+    struct store_meta sums = {0};
+    const struct store_meta *noted = &store->committed;
+    enum rcode rc = begin_reading(store, &txn, err);
+    if (rc != OK)
+        return rc;
+    int mdb_rc = mdb_cursor_open(txn, store->dbis[ENTRIES], &mdb);
+    rc = mdb_rc ? failure(store, mdb_rc, "cannot read", err) : recompute(store, mdb, &sums, err);
     if (mdb)
         mdb_cursor_close(mdb);
-    if (txn)
-        mdb_txn_abort(txn);
-    if (rc == OK && (entries != store->committed.entries || digest != store->committed.digest))
-        rc = err_set(err, E_STORE_CORRUPT,
-                     "store %s: %llu entries with digest %016llx are there, "
-                     "%llu with digest %016llx were recorded",
-                     store->dir.path, (unsigned long long)entries, (unsigned long long)digest,
-                     (unsigned long long)store->committed.entries,
-                     (unsigned long long)store->committed.digest);
-    return rc;
+    mdb_txn_abort(txn);
+    if (rc != OK)
+        return rc;
+    if (sums.entries != noted->entries || sums.digest != noted->digest)
+        return err_set(err, E_STORE_CORRUPT,
+                       "store %s: %llu entries with digest %016llx are there, "
+                       "%llu with digest %016llx were recorded",
+                       store->dir.path, (unsigned long long)sums.entries,
+                       (unsigned long long)sums.digest, (unsigned long long)noted->entries,
+                       (unsigned long long)noted->digest);
+    for (int i = 0; i < STORE_KINDS; i++)
+        if (sums.kinds[i] != noted->kinds[i])
+            return err_set(err, E_STORE_CORRUPT,
+                           "store %s: %llu entries of kind %d are there, %llu were recorded",
+                           store->dir.path, (unsigned long long)sums.kinds[i], i,
+                           (unsigned long long)noted->kinds[i]);
+    return OK;
 }

@@ -8,13 +8,19 @@
 #include "store/marker.h"
 #include "store/store.h"
 
+/* What an entry's header says. */
+struct entry_mark {
+    uint64_t hash;
+    unsigned char kind;
+};
+
 /* Where the transaction's cursor stands after a look-up, so that the write that follows needs none.
  */
 struct store_place {
     char key[STORE_KEY_MAX];
     size_t key_len; /* 0: nowhere */
     bool found;
-    uint64_t hash; /* of the entry found */
+    struct entry_mark mark; /* of the entry found */
 };
 
 #define STORE_DATABASES_MAX 4 /* beside "meta" */
@@ -37,6 +43,6 @@ struct store {
     MDB_txn *txn;                             /* NULL: none open */
     MDB_cursor *cursors[STORE_DATABASES_MAX]; /* one for each database, of the transaction */
     struct store_place place;
-    uint64_t entries, digest; /* of the open transaction */
+    uint64_t entries, digest, kinds[STORE_KINDS]; /* of the open transaction */
     struct buf scratch;       /* an entry being written */
 };

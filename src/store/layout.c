@@ -15,6 +15,8 @@ void positions_encode(const struct store_meta *meta, int64_t used_ms,
     put_le64(ret_record->changelog_next, (uint64_t)meta->changelog_next);
     put_le64(ret_record->stream_time_ms, (uint64_t)meta->stream_time_ms);
     put_le64(ret_record->used_ms, (uint64_t)used_ms);
+    for (int i = 0; i < STORE_KINDS; i++)
+        put_le64(ret_record->kinds[i], meta->kinds[i]);
     put_le64(ret_record->checksum,
              hash_xxh3(ret_record, offsetof(struct positions_record, checksum)));
 }
@@ -38,6 +40,8 @@ bool positions_decode(const void *data, size_t size, struct store_meta *ret_meta
         .changelog_next = (int64_t)get_le64(record.changelog_next),
         .stream_time_ms = (int64_t)get_le64(record.stream_time_ms),
     };
+    for (int i = 0; i < STORE_KINDS; i++)
+        ret_meta->kinds[i] = get_le64(record.kinds[i]);
     *ret_used_ms = (int64_t)get_le64(record.used_ms);
     return true;
 }

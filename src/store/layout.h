@@ -11,16 +11,17 @@
 
 #include "store/store.h"
 
-#define STORE_FORMAT 1
-#define ENTRY_VERSION 1
-#define POSITIONS_VERSION 1
+#define STORE_FORMAT 2
+#define ENTRY_VERSION 2
+#define POSITIONS_VERSION 2
 
 struct entry_header {
     unsigned char version;
+    unsigned char kind;
     unsigned char hash[8]; /* hash_record(kafka key, value) */
 };
-_Static_assert(sizeof(struct entry_header) == 9, "layout of data.mdb");
-_Static_assert(offsetof(struct entry_header, hash) == 1, "layout of data.mdb");
+_Static_assert(sizeof(struct entry_header) == 10, "layout of data.mdb");
+_Static_assert(offsetof(struct entry_header, hash) == 2, "layout of data.mdb");
 
 struct positions_record {
     unsigned char version;
@@ -31,14 +32,17 @@ struct positions_record {
     unsigned char input_next[8];
     unsigned char changelog_next[8];
     unsigned char stream_time_ms[8];
-    unsigned char used_ms[8];  /* wall clock of the last commit or clean close */
+    unsigned char used_ms[8]; /* wall clock of the last commit or clean close */
+    unsigned char kinds[STORE_KINDS][8];
     unsigned char checksum[8]; /* XXH3-64 over all octets before it */
 };
-_Static_assert(sizeof(struct positions_record) == 72, "layout of data.mdb");
+_Static_assert(STORE_KINDS == 48, "layout of data.mdb");
+_Static_assert(sizeof(struct positions_record) == 456, "layout of data.mdb");
 _Static_assert(offsetof(struct positions_record, sequence) == 8, "layout of data.mdb");
 _Static_assert(offsetof(struct positions_record, input_next) == 32, "layout of data.mdb");
 _Static_assert(offsetof(struct positions_record, used_ms) == 56, "layout of data.mdb");
-_Static_assert(offsetof(struct positions_record, checksum) == 64, "layout of data.mdb");
+_Static_assert(offsetof(struct positions_record, kinds) == 64, "layout of data.mdb");
+_Static_assert(offsetof(struct positions_record, checksum) == 448, "layout of data.mdb");
 
 static inline void put_le64(unsigned char ret_octets[8], uint64_t number)
 {

@@ -375,6 +375,7 @@ enum rcode store_begin(struct store *store, struct err *err)
     store->place.key_len = 0;
     store->entries = store->committed.entries;
     store->digest = store->committed.digest;
+    memcpy(store->kinds, store->committed.kinds, sizeof(store->kinds));
     return OK;
 }
 
@@ -424,6 +425,7 @@ enum rcode store_commit(struct store *store, int64_t input_next, int64_t changel
         .digest = store->digest,
         .sequence = store->committed.sequence + 1,
     };
+    memcpy(meta.kinds, store->kinds, sizeof(meta.kinds));
     int mdb_rc = put_positions(store, store->txn, &meta);
     if (!mdb_rc) {
         MDB_txn *txn = store->txn;

@@ -7,6 +7,10 @@
  * record's Kafka key and value octets}. That hash is checksum and contribution to the digest at
  * once: digest = XOR of hash_record(kafka key, value) over all entries.
  *
+ * With each entry goes its kind, a small number of the caller's (the worker's is status and
+ * attempt). How many entries there are of each is kept as exactly as the digest: with every change,
+ * committed with it.
+ *
  * A write transaction stays open from staging until the log's transaction has committed; then it is
  * committed together with the meta record {input_next, changelog_next, stream_time, entries,
  * digest, sequence}. So the store can be behind the log and never ahead of it. One thread uses one
@@ -16,10 +20,12 @@
  * Files: data.mdb, lock (flock, holds the owner's pid), open (the marker: store/marker.h).
  */
 #pragma once
+#include "base/buf.h"
 #include "base/err.h"
 #include "domain/types.h"
 
 #define BOOT_ID_MAX 63
+#define STORE_KINDS 48 /* kinds of entries: below this number */
 
 struct store;
 
@@ -54,6 +60,7 @@ struct store_meta {
     uint64_t entries;
     uint64_t digest;
     uint64_t sequence; /* commits since creation */
+    uint64_t kinds[STORE_KINDS]; /* entries of each kind */
 };
 
 /* Opens or creates. Local state that must not be trusted (identity differs, unclean shutdown under
@@ -97,10 +104,10 @@ enum rcode store_begin(struct store *store, struct err *err) WARN_UNUSED;
 enum rcode store_get(struct store *store, struct identity who, struct str *ret_value,
                      struct err *err) WARN_UNUSED;
 
-/* Inserts or replaces; `value` is the framed Avro record, not null. Updates entries and digest of
- * the open transaction. E_STORE_MAP_FULL: abort, store_grow, redo the whole transaction. After any
- * error the transaction can only be aborted. */
-enum rcode store_put(struct store *store, struct identity who, struct str value,
+/* Inserts or replaces; `value` is the framed Avro record, not null. Updates entries, digest and
+ * kinds of the open transaction. E_STORE_MAP_FULL: abort, store_grow, redo the whole transaction.
+ * After any error the transaction can only be aborted. */
+enum rcode store_put(struct store *store, struct identity who, struct str value, unsigned char kind,
                      struct err *err) WARN_UNUSED;
 
 /* Removes; a missing entry is no error. */
@@ -120,6 +127,11 @@ void store_abort(struct store *store);
  * works. */
 enum rcode store_grow(struct store *store, struct err *err) WARN_UNUSED;
 
+/* The committed record of a recipient, copied to `out`; `ret_found` false: there is none. By the
+ * store's thread, no transaction open. */
+enum rcode store_look(struct store *store, struct identity who, struct buf *out, bool *ret_found,
+                      struct err *err) WARN_UNUSED;
+
 /* Walks entries in key order within the open transaction, starting after the cursor's key; at most
  * `max` entries; stops at the end with the cursor cleared. The callback must not write to the
  * store. Spans are valid only during the callback. Non-OK from the callback ends the walk and is
@@ -133,6 +145,6 @@ typedef enum rcode store_visit(void *context, struct identity who, struct str va
 enum rcode store_scan(struct store *store, struct store_cursor *cursor, size_t max,
                       store_visit *visit, void *context, struct err *err) WARN_UNUSED;
 
-/* Recomputes entries and digest from all entries, checking every checksum (no transaction open).
+/* Recomputes entries, digest and kinds from all entries, checking every checksum (no transaction open).
  * E_STORE_CORRUPT when they differ from the meta record. */
 enum rcode store_verify(struct store *store, struct err *err) WARN_UNUSED;

@@ -15,6 +15,7 @@ struct board_entry {
     enum rcode held;      /* RUNNING: why nothing is fetched for a while; OK: it is */
     int64_t progress_ms;  /* wall clock: when its committed offset last grew; 0: not yet */
     int64_t restore_left; /* offsets that restoring has yet to read; -1: not known yet */
+    int64_t restore_all;  /* and has to read in all; 0: not known, or nothing */
     struct processor_usage usage;
 };
 

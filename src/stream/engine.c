@@ -166,6 +166,7 @@ struct engine *engine_new(const struct engine_options *options)
     engine->restore_records = mem_alloc(RESTORE_CHUNK * sizeof(struct port_record));
     engine->port->listener = (struct port_listener){engine, on_assigned, on_revoked};
     board_init(&engine->board);
+    ask_init(&engine->ask);
     return engine;
 }
 
@@ -183,6 +184,7 @@ static void free_engine(struct engine *engine, bool clean)
     mem_free(engine->commit_texts);
     mem_free(engine->batch_partitions);
     board_deinit(&engine->board);
+    ask_deinit(&engine->ask);
     mem_free(engine->board_entries);
     mem_free(engine);
 }
@@ -484,5 +486,6 @@ enum rcode engine_step(struct engine *engine, struct err *err)
         rc = OK;
     }
     engine_publish(engine);
+    ask_serve(&engine->ask);
     return rc;
 }

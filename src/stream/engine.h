@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "base/counter.h"
+#include "stream/ask.h"
 #include "stream/board.h"
 #include "stream/port.h"
 #include "stream/processor.h"
@@ -51,6 +52,7 @@ struct engine_stats {
     atomic_llong transactions[TRANSACTION_OUTCOME_COUNT];
     atomic_llong produced[TOPIC_COUNT]; /* in committed transactions */
     atomic_llong errors[ENGINE_STAGE_COUNT][RCODE_COUNT];
+    atomic_llong error_ms[ENGINE_STAGE_COUNT][RCODE_COUNT]; /* wall clock of the last; 0: none */
     atomic_llong rebuilds, restored, rebalances;
     struct histogram transaction_seconds;  /* from begin to its end, whatever the outcome */
     struct histogram store_commit_seconds; /* of one partition */
@@ -80,6 +82,10 @@ const struct engine_stats *engine_stats(const struct engine *engine);
 
 /* What it says of its partitions: to be read from any thread, as long as the engine lives. */
 struct board *engine_board(struct engine *engine);
+
+/* For questions to its thread, likewise; answered at the end of each turn, after the board is
+ * written. */
+struct ask *engine_ask(struct engine *engine);
 
 /* The code that a partition has stopped with; OK: it has not, or is not ours. For simulation. */
 enum rcode engine_failure(const struct engine *engine, int32_t partition);

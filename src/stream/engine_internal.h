@@ -33,6 +33,7 @@ struct engine {
     struct engine_stats stats;
     struct board board;
     struct board_entry *board_entries; /* scratch */
+    struct ask ask;
 };
 
 struct partition *engine_partition(struct engine *engine, int32_t id); /* NULL: not ours */

@@ -30,9 +30,15 @@ struct board *engine_board(struct engine *engine)
     return &engine->board;
 }
 
+struct ask *engine_ask(struct engine *engine)
+{
+    return &engine->ask;
+}
+
 void engine_count_error(struct engine *engine, enum engine_stage stage, enum rcode rc)
 {
     counter_add(&engine->stats.errors[stage][rc], 1);
+    atomic_store(&engine->stats.error_ms[stage][rc], engine->port->ops->wall_ms(engine->port));
 }
 
 void engine_warn(struct engine *engine, enum rcode rc, const struct err *err)
@@ -40,16 +46,30 @@ void engine_warn(struct engine *engine, enum rcode rc, const struct err *err)
     log_warn(rcode_name(rc), err->text, LOG_I("thread", engine->options.thread));
 }
 
+static bool is_located(const struct partition *partition)
+{
+    return partition->state == PARTITION_RESTORING && partition->stage != RESTORE_LOCATE;
+}
+
+static int64_t not_below_zero(int64_t offsets)
+{
+    return offsets > 0 ? offsets : 0;
+}
+
 /* Offsets that restoring has yet to read. */
 static int64_t restore_left(const struct partition *partition)
 {
-    bool located = partition->state == PARTITION_RESTORING && partition->stage != RESTORE_LOCATE;
     if (partition->state == PARTITION_RUNNING)
         return 0;
-    if (!located)
+    if (!is_located(partition))
         return -1;
-    int64_t left = partition->range.to - partition->restore_next;
-    return left > 0 ? left : 0;
+    return not_below_zero(partition->range.to - partition->restore_next);
+}
+
+static int64_t restore_all(const struct partition *partition)
+{
+    return is_located(partition) ? not_below_zero(partition->range.to - partition->restore_began)
+                                 : 0;
 }
 
 void engine_publish_board(struct engine *engine)
@@ -62,7 +82,8 @@ void engine_publish_board(struct engine *engine)
                                       .failure = partition->failure,
                                       .held = partition->held,
                                       .progress_ms = partition->progress_ms,
-                                      .restore_left = restore_left(partition)};
+                                      .restore_left = restore_left(partition),
+                                      .restore_all = restore_all(partition)};
         if (partition->open)
             engine->processor->ops->usage(engine->processor, partition->id, &entry->usage);
     }

@@ -43,6 +43,7 @@ struct partition {
     struct certificate certificate;
     int64_t committed_input; /* -1: none */
     struct restore_range range;
+    int64_t restore_began; /* the first offset that it had to read */
     int64_t restore_next;
     bool from_scratch; /* no local state took part: a mismatch is final */
     int64_t restore_count;

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "store/store.h"
 #include "stream/port.h"
 
 struct processor;
@@ -46,6 +47,7 @@ struct processor_usage {
     uint64_t entries; /* committed */
     uint64_t used;    /* octets */
     uint64_t map;     /* octets there is room for; 0: not open */
+    uint64_t kinds[STORE_KINDS]; /* entries of each kind, as the processor numbers them */
 };
 
 struct batch {

@@ -221,7 +221,7 @@ static enum rcode locate(struct engine *engine, struct partition *partition, str
                                         : plan_without_certificate(engine, partition, &log, err);
     if (rc != OK)
         return rc;
-    partition->restore_next = partition->range.from;
+    partition->restore_began = partition->restore_next = partition->range.from;
     bool done = partition->restore_next >= partition->range.to;
     partition->stage = done ? RESTORE_PROVE : RESTORE_READ;
     engine->restore_dirty = true;

@@ -102,8 +102,10 @@ void slots_usage(const struct slots *slots, int32_t partition, struct processor_
 {
     const struct slot *slot = slots_find(slots, partition);
     struct store_usage usage = store_usage(slot->store);
+    const struct store_meta *meta = store_meta(slot->store);
     *ret_usage = (struct processor_usage){
-        .entries = store_meta(slot->store)->entries, .used = usage.used, .map = usage.map_size};
+        .entries = meta->entries, .used = usage.used, .map = usage.map_size};
+    memcpy(ret_usage->kinds, meta->kinds, sizeof(ret_usage->kinds));
 }
 
 enum rcode slot_begin(struct slot *slot, struct err *err)

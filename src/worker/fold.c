@@ -83,7 +83,7 @@ static enum rcode stage_state(struct worker *worker, struct batch *batch, struct
                                    .value = buf_view(&worker->value)};
     enum rcode rc = outbox_send(batch->port, &message, err);
     if (rc == OK)
-        rc = store_put(slot->store, state->who, buf_view(&worker->value), err);
+        rc = store_put(slot->store, state->who, buf_view(&worker->value), worker_kind(state), err);
     return rc;
 }
 

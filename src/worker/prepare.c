@@ -149,6 +149,7 @@ static void classify_bounce(struct worker *worker, const struct input_record *in
     event->status = input->status;
     event->message_attempt = input->message_attempt;
     counter_add(&worker->batch.bounces[verdict.bounce_class], 1);
+    counter_add(&worker->batch.reasons[verdict.reason], 1);
     double age = (double)(worker->now_ms - event->time_ms) / 1000;
     histogram_add(&worker->batch.bounce_age_seconds, &worker_bounce_age_layout, age > 0 ? age : 0);
 }

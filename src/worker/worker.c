@@ -9,11 +9,27 @@
 #include "codec/selfcheck.h"
 #include "domain/address.h"
 
-#define STATE_FORMAT 1
+#define STATE_FORMAT 2
 
 /* Seconds to minutes where bounces come at once, hours to days where they come in batches. */
 const struct histogram_layout worker_bounce_age_layout = {
     12, {1, 5, 30, 60, 300, 900, 3600, 21600, 86400, 259200, 604800, 2592000}};
+
+unsigned char worker_kind(const struct recipient *state)
+{
+    int32_t attempt = state->attempt;
+    switch (state->status) {
+    case STATUS_ACTIVE:
+        return WORKER_KIND_ACTIVE;
+    case STATUS_SUPPRESSED:
+        return (unsigned char)(WORKER_KIND_SUPPRESSED + (int)state->suppressed_by);
+    case STATUS_SUSPENDED:
+    case RECIPIENT_STATUS_COUNT:
+        break;
+    }
+    attempt = attempt < 1 ? 1 : attempt > WORKER_ATTEMPTS_MAX ? WORKER_ATTEMPTS_MAX : attempt;
+    return (unsigned char)(WORKER_KIND_SUSPENDED + attempt);
+}
 
 static struct worker *self(struct processor *processor)
 {
@@ -112,6 +128,18 @@ struct restored {
     size_t count;
 };
 
+static enum rcode put_restored(struct worker *worker, struct slot *slot, struct identity who,
+                               struct str value, struct err *err)
+{
+    struct recipient state;
+    enum rcode rc = codec_decode_recipient(worker->codec, value, &state, err);
+    if (rc != OK && rcode_disposition(rc) == DISPOSITION_REJECT) {
+        err_prefix(err, "a state of the recipients topic cannot be decoded");
+        return err->code = E_STATE_MISMATCH;
+    }
+    return rc != OK ? rc : store_put(slot->store, who, value, worker_kind(&state), err);
+}
+
 /* Sorted by key and with only the last record of each, so that LMDB is walked in order. */
 static enum rcode upsert(void *context, struct slot *slot, struct err *err)
 {
@@ -134,8 +162,9 @@ static enum rcode upsert(void *context, struct slot *slot, struct err *err)
         if (i + 1 < count && store_key_compare(sorted[i].who, sorted[i + 1].who) == 0)
             continue;
         struct str value = sorted[i].record->value;
-        enum rcode rc = value.data ? store_put(slot->store, sorted[i].who, value, err)
-                                   : store_delete(slot->store, sorted[i].who, err);
+        enum rcode rc = value.data
+                            ? put_restored(restored->worker, slot, sorted[i].who, value, err)
+                            : store_delete(slot->store, sorted[i].who, err);
         if (rc != OK)
             return rc;
     }

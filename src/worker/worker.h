@@ -23,6 +23,7 @@ struct worker_options {
 struct worker_stats {
     atomic_llong outcomes[OUTCOME_COUNT];
     atomic_llong bounces[BOUNCE_CLASS_COUNT];
+    atomic_llong reasons[REASON_COUNT]; /* bounces again */
     atomic_llong commands[COMMAND_ACTION_COUNT];
     atomic_llong suppressions[SUPPRESSION_ACTION_COUNT][SUPPRESSION_REASON_COUNT];
     atomic_llong notices[NOTICE_KIND_COUNT];
@@ -32,6 +33,16 @@ struct worker_stats {
 };
 
 extern const struct histogram_layout worker_bounce_age_layout;
+
+/* Kinds of entries (store.h), which are in the store's file: a change wants another STATE_FORMAT
+ * (worker.c). Those of the suppressed are ordered by enum suppression_reason. */
+#define WORKER_KIND_ACTIVE 0
+#define WORKER_KIND_SUPPRESSED 0 /* plus the reason */
+#define WORKER_KIND_SUSPENDED 7  /* plus the attempt, from 1 */
+#define WORKER_ATTEMPTS_MAX DELAYS_MAX
+_Static_assert(SUPPRESSION_REASON_COUNT <= WORKER_KIND_SUSPENDED, "reasons are told from attempts");
+_Static_assert(WORKER_KIND_SUSPENDED + WORKER_ATTEMPTS_MAX < STORE_KINDS, "attempts have kinds");
+unsigned char worker_kind(const struct recipient *state);
 
 enum rcode worker_new(const struct worker_options *options, struct processor **ret_worker,
                       struct err *err) WARN_UNUSED;

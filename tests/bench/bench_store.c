@@ -81,7 +81,7 @@ static enum rcode stage(struct bench *bench, size_t count, char fill, struct err
         /* Sizes vary by a few octets, as Avro's numbers do. */
         size_t len = VALUE_SIZE + (i + (size_t)fill) % 4;
         memcpy(value, &i, sizeof(i));
-        rc = store_put(bench->store, bench->batch[i], (struct str){value, len}, err);
+        rc = store_put(bench->store, bench->batch[i], (struct str){value, len}, 0, err);
         if (rc != OK)
             return rc;
     }

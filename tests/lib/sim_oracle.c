@@ -277,6 +277,35 @@ static bool equal_lines(const struct sim *sim, const char *what, struct lines *e
     return true;
 }
 
+/* How many recipients of each kind a reader of the topic finds, against what the partitions that
+ * run tell without counting. */
+static void check_kinds(struct sim *sim, const struct states *states)
+{
+    uint64_t(*kinds)[STORE_KINDS] =
+        mem_zalloc((size_t)sim->options.partitions * sizeof(kinds[0]));
+    struct recipient state;
+    struct err err;
+    for (size_t i = 0; i < states->count; i++)
+        if (states->items[i].value.len &&
+            codec_decode_recipient(sim->codec, buf_view(&states->items[i].value), &state, &err) ==
+                OK)
+            kinds[states->items[i].partition][worker_kind(&state)]++;
+    for (int node = 0; node < SIM_NODES_MAX; node++) {
+        struct board_entry *entries = NULL;
+        int count = sim->nodes[node].port
+                        ? board_read(engine_board(sim->nodes[node].engine), &entries)
+                        : 0;
+        for (int i = 0; i < count; i++)
+            if (entries[i].state == PARTITION_RUNNING &&
+                memcmp(entries[i].usage.kinds, kinds[entries[i].partition], sizeof(kinds[0])) != 0)
+                fail_msg("seed %llu: partition %d of node %d counts other kinds of recipients than "
+                         "the recipients topic has",
+                         (unsigned long long)sim->options.seed, entries[i].partition, node);
+        mem_free(entries);
+    }
+    mem_free(kinds);
+}
+
 static int64_t check(struct sim *sim, int32_t without, bool expect_failure)
 {
     struct recorder recorder = {.port = {.ops = &recorder_ops}, .codec = sim->codec};
@@ -304,6 +333,8 @@ static int64_t check(struct sim *sim, int32_t without, bool expect_failure)
                        stream_times[states.items[i].partition]);
     bool equal = equal_lines(sim, "outputs", &recorder.lines, &outputs, expect_failure) &&
                  equal_lines(sim, "states", &expected_states, &actual_states, expect_failure);
+    if (!expect_failure)
+        check_kinds(sim, &states);
     int64_t count = (int64_t)outputs.count;
     mem_free(stream_times);
     free_lines(&recorder.lines);

@@ -230,6 +230,7 @@ static void metrics_are_sums_over_the_threads(void **unused)
         "\nrimbalzo_outcomes_total{outcome=\"applied\"} 30\n",
         "\nrimbalzo_outcomes_total{outcome=\"ignored\"} 0\n",
         "\nrimbalzo_bounces_total{class=\"UNKNOWN\"} 6\n",
+        "\nrimbalzo_bounce_reasons_total{reason=\"mailbox_full\"} 6\n",
         "\nrimbalzo_commands_total{action=\"RELEASE\"} 8\n",
         "\nrimbalzo_suppressions_total{action=\"SUPPRESS\",reason=\"MANUAL\"} 9\n",
         "\nrimbalzo_suppressions_total{action=\"REINSTATE\",reason=\"MANUAL\"} 0\n",
@@ -257,6 +258,7 @@ static void metrics_are_sums_over_the_threads(void **unused)
     told.workers[0].outcomes[OUTCOME_APPLIED] = 10;
     told.workers[1].outcomes[OUTCOME_APPLIED] = 20;
     told.workers[0].bounces[CLASS_UNKNOWN] = 6;
+    told.workers[1].reasons[REASON_MAILBOX_FULL] = 6;
     told.workers[1].commands[COMMAND_RELEASE] = 8;
     told.workers[0].suppressions[SUPPRESSION_SUPPRESS][SUPPRESSION_MANUAL] = 9;
     told.workers[1].notices[NOTICE_REDUCE_FREQUENCY] = 10;
@@ -327,6 +329,40 @@ static void histograms_are_cumulative_and_summed(void **unused)
     histogram_add(&told.engines[1].transaction_seconds, &engine_transaction_layout, 100);
     histogram_add(&told.workers[0].bounce_age_seconds, &worker_bounce_age_layout, 1.5);
     observe_threads(told.observe, told.threads, 2);
+    ASSERT_LINES(&told, lines);
+    close_told(&told);
+}
+
+static void recipients_are_counted_by_status_and_attempt_of_partitions_that_run(void **unused)
+{
+    (void)unused;
+    static const char *const lines[] = {
+        "\nrimbalzo_recipients{status=\"ACTIVE\"} 101\n",
+        "\nrimbalzo_recipients{status=\"SUSPENDED\"} 16\n",
+        "\nrimbalzo_recipients{status=\"SUPPRESSED\"} 30\n",
+        ("\nrimbalzo_suspended_recipients{attempt=\"1\"} 5\n"
+         "rimbalzo_suspended_recipients{attempt=\"4\"} 4\n"
+         "rimbalzo_suspended_recipients{attempt=\"32\"} 7\n"),
+    };
+    static const struct board_entry entries[] = {
+        {.partition = 1,
+         .state = PARTITION_RUNNING,
+         .usage = {.map = 1,
+                   .kinds = {[WORKER_KIND_ACTIVE] = 100,
+                             [WORKER_KIND_SUPPRESSED + SUPPRESSION_ATTEMPTS_EXHAUSTED] = 10,
+                             [WORKER_KIND_SUPPRESSED + SUPPRESSION_MANUAL] = 20,
+                             [WORKER_KIND_SUSPENDED + 1] = 5,
+                             [WORKER_KIND_SUSPENDED + WORKER_ATTEMPTS_MAX] = 7}}},
+        {.partition = 2,
+         .state = PARTITION_RUNNING,
+         .usage = {.map = 1, .kinds = {[WORKER_KIND_ACTIVE] = 1, [WORKER_KIND_SUSPENDED + 4] = 4}}},
+        {.partition = 3,
+         .state = PARTITION_RESTORING,
+         .usage = {.map = 1, .kinds = {[WORKER_KIND_ACTIVE] = 1000}}}};
+    struct told told;
+    tell(&told);
+    run(&told);
+    board_write(&told.boards[0], entries, 3);
     ASSERT_LINES(&told, lines);
     close_told(&told);
 }
@@ -485,6 +521,7 @@ int main(void)
         cmocka_unit_test(metrics_are_sums_over_the_threads),
         cmocka_unit_test(roles_are_told_apart),
         cmocka_unit_test(histograms_are_cumulative_and_summed),
+        cmocka_unit_test(recipients_are_counted_by_status_and_attempt_of_partitions_that_run),
         cmocka_unit_test(lag_is_told_of_what_is_assigned_and_known_and_of_nothing_else),
         cmocka_unit_test(
             what_the_group_has_not_committed_has_no_offset_and_a_lag_from_the_log_start),

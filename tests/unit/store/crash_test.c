@@ -29,10 +29,10 @@ static enum rcode write_batch(struct fixture *f, int number)
         snprintf(recipient, sizeof(recipient), "u%05d@example.org",
                  (number * 7919 + i * 104729) % 20000);
         struct str octets = {value, (size_t)(250 + (number + i) % 9)};
-        rc = store_put(f->store, who_of(recipient), octets, &f->err);
+        rc = store_put(f->store, who_of(recipient), octets, 0, &f->err);
     }
     snprintf(value, sizeof(value), "%d", number);
-    return rc == OK ? store_put(f->store, who_of("number@example.org"), str_of(value), &f->err)
+    return rc == OK ? store_put(f->store, who_of("number@example.org"), str_of(value), 0, &f->err)
                     : rc;
 }
 

@@ -98,10 +98,35 @@ static void an_unknown_version_of_an_entry_is_found(void **state)
     struct fixture *f = *state;
     char from[24], to[24];
     leave_entries(f);
-    memcpy(from, "\0example.org\0a\1", 15);
-    memcpy(to, "\0example.org\0a\2", 15);
+    memcpy(from, "\0example.org\0a\2", 15);
+    memcpy(to, "\0example.org\0a\3", 15);
     assert_true(change_octets(f, from, to, 15) > 0);
     assert_damage_is_found(f);
+}
+
+static void an_unknown_kind_of_an_entry_is_found(void **state)
+{
+    struct fixture *f = *state;
+    char from[24], to[24];
+    leave_entries(f);
+    memcpy(from, "\0example.org\0a\2\0", 16);
+    memcpy(to, from, 16);
+    to[15] = STORE_KINDS;
+    assert_true(change_octets(f, from, to, 16) > 0);
+    assert_damage_is_found(f);
+}
+
+static void a_kind_that_is_not_the_one_recorded_is_found(void **state)
+{
+    struct fixture *f = *state;
+    char from[24], to[24];
+    leave_entries(f);
+    memcpy(from, "\0example.org\0a\2\0", 16);
+    memcpy(to, from, 16);
+    to[15] = 1;
+    assert_true(change_octets(f, from, to, 16) > 0);
+    open_store(f);
+    assert_int_equal(store_verify(f->store, &f->err), E_STORE_CORRUPT);
 }
 
 static enum rcode visit_nothing(void *context, struct identity who, struct str value,
@@ -191,7 +216,7 @@ static void a_file_that_is_no_database_is_discarded(void **state)
 static void damaged_positions_are_discarded(void **state)
 {
     struct fixture *f = *state;
-    unsigned char before[24] = {1}, after[24];
+    unsigned char before[24] = {2}, after[24];
     leave_entries(f);
     /* {version, zeros, sequence 1, entries 2} */
     before[8] = 1;
@@ -220,6 +245,8 @@ int main(void)
         store_test(a_changed_octet_of_a_value_is_found),
         store_test(a_swapped_key_is_found),
         store_test(an_unknown_version_of_an_entry_is_found),
+        store_test(an_unknown_kind_of_an_entry_is_found),
+        store_test(a_kind_that_is_not_the_one_recorded_is_found),
         store_test(scan_finds_damage_too),
         store_test(reset_cures_damage),
         store_test(a_truncated_file_is_discarded),

@@ -51,7 +51,7 @@ static void tenants_do_not_share_entries(void **state)
     assert_ok(f, store_begin(f->store, &f->err));
     assert_ok(f, store_get(f->store, other, &found, &f->err));
     assert_null(found.data);
-    assert_ok(f, store_put(f->store, other, STR("theirs"), &f->err));
+    assert_ok(f, store_put(f->store, other, STR("theirs"), 1, &f->err));
     commit(f, 2);
     assert_value(f, "a@example.org", "mine");
     store_abort(f->store);
@@ -144,7 +144,7 @@ static void a_value_may_come_from_the_store_itself(void **state)
     assert_ok(f, store_begin(f->store, &f->err));
     assert_ok(f, store_get(f->store, who_of("a@example.org"), &found, &f->err));
     found.len -= 7;
-    assert_ok(f, store_put(f->store, who_of("a@example.org"), found, &f->err));
+    assert_ok(f, store_put(f->store, who_of("a@example.org"), found, 0, &f->err));
     assert_value(f, "a@example.org", "a value of some");
     commit(f, 2);
     assert_ok(f, store_verify(f->store, &f->err));
@@ -176,6 +176,32 @@ static void large_values_are_kept(void **state)
     mem_free(value);
 }
 
+static void looking_finds_what_was_committed_and_nothing_else(void **state)
+{
+    struct fixture *f = *state;
+    struct buf out;
+    bool found = true;
+    buf_init(&out);
+    open_store(f);
+    assert_ok(f, store_look(f->store, who_of("a@example.org"), &out, &found, &f->err));
+    assert_false(found);
+    assert_ok(f, store_begin(f->store, &f->err));
+    put(f, "a@example.org", "1");
+    commit(f, 1);
+    assert_ok(f, store_begin(f->store, &f->err));
+    put(f, "a@example.org", "2");
+    store_abort(f->store);
+    assert_ok(f, store_look(f->store, who_of("a@example.org"), &out, &found, &f->err));
+    assert_true(found);
+    assert_true(str_equal(buf_view(&out), STR("1")));
+    assert_ok(f, store_look(f->store, who_of("b@example.org"), &out, &found, &f->err));
+    assert_false(found);
+    assert_ok(f, store_begin(f->store, &f->err)); /* no reader is in its way */
+    put(f, "b@example.org", "3");
+    commit(f, 2);
+    buf_deinit(&out);
+}
+
 struct visited {
     char text[256];
     size_t stop_after; /* 0: never */
@@ -201,7 +227,7 @@ static void fill_for_scan(struct fixture *f)
     put(f, "z@a.example", "2");
     put(f, "a@z.example", "3");
     struct identity tenant = {STR("t"), STR("a@a.example")};
-    assert_ok(f, store_put(f->store, tenant, STR("4"), &f->err));
+    assert_ok(f, store_put(f->store, tenant, STR("4"), 0, &f->err));
 }
 
 static void scan_walks_domain_by_domain(void **state)
@@ -268,6 +294,7 @@ int main(void)
         store_test(aborting_leaves_the_last_commit),
         store_test(a_look_up_is_forgotten_with_its_transaction),
         store_test(positions_alone_can_be_committed),
+        store_test(looking_finds_what_was_committed_and_nothing_else),
         store_test(a_value_may_come_from_the_store_itself),
         store_test(a_recipient_without_domain_is_a_bug),
         store_test(large_values_are_kept),

@@ -71,7 +71,7 @@ static enum rcode put_many(struct fixture *f, int from, int to)
     enum rcode rc = OK;
     for (int i = from; rc == OK && i < to; i++) {
         snprintf(recipient, sizeof(recipient), "user%06d@example.org", i);
-        rc = store_put(f->store, who_of(recipient), str_of(value), &f->err);
+        rc = store_put(f->store, who_of(recipient), str_of(value), 0, &f->err);
     }
     return rc;
 }

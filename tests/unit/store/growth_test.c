@@ -18,7 +18,7 @@ static enum rcode put_range(struct fixture *f, int from, int to)
     enum rcode rc = OK;
     for (int i = from; rc == OK && i < to; i++) {
         name_and_value(i, recipient, value);
-        rc = store_put(f->store, who_of(recipient), str_of(value), &f->err);
+        rc = store_put(f->store, who_of(recipient), str_of(value), 0, &f->err);
     }
     return rc;
 }

@@ -73,6 +73,11 @@ static struct str value_of(unsigned number, char buffer[VALUE_MAX * 4])
     return (struct str){buffer, len};
 }
 
+static unsigned char kind_of(unsigned number)
+{
+    return (unsigned char)(number % STORE_KINDS);
+}
+
 static void check(const struct model *m, bool claim, const char *text)
 {
     if (!claim)
@@ -100,7 +105,8 @@ static enum rcode apply(struct model *m, const struct operation *operation)
             check_value(m, found, person->pending);
         break;
     case PUT:
-        rc = store_put(f->store, who(person), value_of(operation->value, buffer), &f->err);
+        rc = store_put(f->store, who(person), value_of(operation->value, buffer),
+                       kind_of(operation->value), &f->err);
         person->pending = operation->value;
         break;
     case DELETE:
@@ -133,6 +139,16 @@ static void apply_all(struct model *m, size_t count)
         }
     } while (rc == E_STORE_MAP_FULL);
     check(m, rc == OK, "an operation failed");
+}
+
+/* How many of each kind the store says there are, as of the last commit. */
+static void check_kinds(const struct model *m)
+{
+    uint64_t kinds[STORE_KINDS] = {0};
+    for (size_t i = 0; i < UNIVERSE; i++)
+        if (m->people[i].committed)
+            kinds[kind_of(m->people[i].committed)]++;
+    check(m, memcmp(kinds, store_meta(m->f->store)->kinds, sizeof(kinds)) == 0, "kinds");
 }
 
 static size_t choose_operations(struct model *m)
@@ -269,8 +285,10 @@ static size_t run_model(struct fixture *f, uint64_t seed, enum store_durability 
         if (round % 10 == 0)
             check_scan(m);
         end_transaction(m);
+        check_kinds(m);
         if (next_random(m, 12) == 0)
             reopen(m);
+        check_kinds(m);
     }
     check(m, store_verify(f->store, &f->err) == OK, "verify");
     assert_true(m->growths + m->refusals > 0);

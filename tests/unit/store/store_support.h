@@ -91,7 +91,7 @@ static inline struct identity who_of(const char *recipient)
 
 static inline void put(struct fixture *f, const char *recipient, const char *value)
 {
-    assert_ok(f, store_put(f->store, who_of(recipient), str_of(value), &f->err));
+    assert_ok(f, store_put(f->store, who_of(recipient), str_of(value), 0, &f->err));
 }
 
 static inline void commit(struct fixture *f, int64_t position)
