@@ -1,5 +1,5 @@
-/* The files of schemas/ and deploy/completions/, compiled in by src/embed.cmake, so that one binary
- * is all a host needs. */
+/* The files of schemas/ and deploy/completions/ and the status page, compiled in by
+ * src/embed.cmake, so that one binary is all a host needs. */
 #pragma once
 #include <stddef.h>
 

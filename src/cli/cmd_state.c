@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "cli/cli.h"
 #include "cli/deployment.h"
+#include "cli/recipient_view.h"
 #include "cli/settings.h"
 #include "codec/record.h"
 #include "domain/address.h"
@@ -79,88 +80,23 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
-/* --- one state as cells --- */
+/* --- rows --- */
 
-/*    column                what it shows; times as RFC 3339 */
-#define COLUMNS(X)                                                                                 \
-    X(recipient, cell_text(state->who.recipient))                                                  \
-    X(tenant, cell_text(state->who.tenant))                                                        \
-    X(status, named(recipient_status_names[status]))                                               \
-    X(suppressed_by, named(suppression_reason_names[state->suppressed_by]))                        \
-    X(reason, named(state->in_episode ? reason_names[state->reason] : ""))                         \
-    X(attempt, cell_number(state->attempt))                                                        \
-    X(due_at, cell_time(state->due_at_ms, times[0]))                                               \
-    X(last_bounce_at, cell_time(state->last_bounce_at_ms, times[1]))                               \
-    X(last_status, cell_text(state->last_status))                                                  \
-    X(lapsed, cell_bool(lapsed))                                                                   \
-    X(policy, cell_text(state->policy))                                                            \
-    X(episode, cell_number(state->episode))                                                        \
-    X(episode_opened_at, cell_time(state->episode_opened_at_ms, times[2]))                         \
-    X(last_delivery_at, cell_time(state->last_delivery_at_ms, times[3]))                           \
-    X(reinstated_at, cell_time(state->reinstated_at_ms, times[4]))                                 \
-    X(last_event_at, cell_time(state->last_event_at_ms, times[5]))                                 \
-    X(last_rule, cell_text(state->last_rule))                                                      \
-    X(frequency, named(frequency_names[state->frequency]))                                         \
-    X(soft, cell_number(state->soft))                                                              \
-    X(hard, cell_number(state->hard))                                                              \
-    X(transient, cell_number(state->transient))                                                    \
-    X(policy_bounces, cell_number(state->policy_bounces))                                          \
-    X(unknown, cell_number(state->unknown))                                                        \
-    X(deliveries, cell_number(state->deliveries))                                                  \
-    X(overrides, cell_number(state->overrides))                                                    \
-    X(suppressions, cell_number(state->suppressions))                                              \
-    X(partition, cell_number(partition))                                                           \
-    X(source_offset, cell_number(state->source_offset))
-
-#define X(column, value) COLUMN_##column,
-enum column { COLUMNS(X) COLUMN_COUNT };
-#undef X
-static const char *const column_names[COLUMN_COUNT] = {
-#define X(column, value) #column,
-    COLUMNS(X)
-#undef X
-};
-
-#define LIST_TABLE_COLUMNS COLUMN_lapsed /* a table shows the columns before this one */
-#define TIMES 6
-
-static struct cell named(const char *name)
-{
-    return cell_text(*name ? str_of(name) : STR_NULL);
-}
-
-static struct cell cell_time(int64_t time_ms, char text[32])
-{
-    if (time_ms == TIME_NULL)
-        return cell_text(STR_NULL);
-    clock_format(time_ms, text);
-    return cell_text(str_of(text));
-}
-
-/* Readers take a suspension for over when it has gone stale, though no event has told the worker
- * yet. */
 static bool has_lapsed(const struct session *session, const struct recipient *state)
 {
-    return state->status == STATUS_SUSPENDED && state->due_at_ms != TIME_NULL &&
-           session->now_ms - state->due_at_ms >= session->settings->config->stale_after_ms;
+    return recipient_has_lapsed(state, session->settings->config->stale_after_ms, session->now_ms);
 }
 
 static void show(struct session *session, const struct recipient *state, int32_t partition)
 {
-    char times[TIMES][32];
-    bool lapsed = has_lapsed(session, state);
-    enum recipient_status status = lapsed ? STATUS_ACTIVE : state->status;
-    const struct cell cells[COLUMN_COUNT] = {
-#define X(column, value) value,
-        COLUMNS(X)
-#undef X
-    };
+    struct recipient_view view;
+    recipient_view(state, partition, has_lapsed(session, state), &view);
     if (session->options->action == ACTION_LIST || session->options->output != OUTPUT_TABLE) {
-        output_row(&session->output, cells);
+        output_row(&session->output, view.cells);
         return;
     }
-    for (int i = 0; i < COLUMN_COUNT; i++) {
-        struct cell pair[] = {cell_text(str_of(column_names[i])), cells[i]};
+    for (int i = 0; i < RECIPIENT_COLUMN_COUNT; i++) {
+        struct cell pair[] = {cell_text(str_of(recipient_columns[i])), view.cells[i]};
         output_row(&session->output, pair);
     }
 }
@@ -172,8 +108,8 @@ static void begin_output(struct session *session)
     if (table && session->options->action == ACTION_GET)
         output_begin(&session->output, OUTPUT_TABLE, stdout, pair, 2);
     else
-        output_begin(&session->output, session->options->output, stdout, column_names,
-                     table ? LIST_TABLE_COLUMNS : COLUMN_COUNT);
+        output_begin(&session->output, session->options->output, stdout, recipient_columns,
+                     table ? RECIPIENT_COLUMN_lapsed : RECIPIENT_COLUMN_COUNT);
 }
 
 /* --- get --- */
@@ -199,21 +135,16 @@ static enum rcode take_wanted(void *context, const struct port_record *record, s
 static enum rcode key_of(const struct session *session, char ret_key[RECORD_KEY_MAX],
                          size_t *ret_len, struct err *err)
 {
-    const struct config *config = session->settings->config;
-    char canonical[RECIPIENT_MAX + 1];
-    size_t len;
-    struct str tenant = session->options->tenant ? str_of(session->options->tenant) : STR("");
-    if (!tenant_valid(tenant))
-        return err_set(err, E_USAGE, "--tenant: \"%.80s\" is not [a-z0-9._-]{0,64}", tenant.data);
-    enum rcode rc = address_canonical(str_of(session->options->address),
-                                      config->recipient.local_part == LOCAL_PART_PRESERVE,
-                                      canonical, &len, err);
-    if (rc != OK) {
-        err_prefix(err, "\"%.80s\" is no address", session->options->address);
-        return err->code = E_USAGE;
-    }
-    *ret_len = identity_key((struct identity){tenant, {canonical, len}}, ret_key);
-    return OK;
+    const struct options *options = session->options;
+    enum config_local_part local_part = session->settings->config->recipient.local_part;
+    struct recipient_name name;
+    enum rcode rc = recipient_name(options->address, options->tenant ? options->tenant : "",
+                                   local_part == LOCAL_PART_PRESERVE, &name, err);
+    if (rc == OK)
+        *ret_len = identity_key(name.who, ret_key);
+    else
+        err->code = E_USAGE;
+    return rc == OK ? OK : E_USAGE;
 }
 
 static enum rcode get(struct session *session, bool *ret_found, struct err *err)

@@ -70,6 +70,7 @@ static void *watch_main(void *context)
 {
     struct lag_watch *watch = context;
     while (!atomic_load(&watch->stop)) {
+        observe_note(watch->observe);
         for (int i = 0; i < watch->count; i++)
             ask_and_tell(watch, i);
         wait_interval(watch);

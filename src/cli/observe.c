@@ -26,6 +26,13 @@ int64_t observe_heard_ms(const struct observe *observe)
     return last_ms;
 }
 
+bool observe_connected(const struct observe *observe)
+{
+    int64_t heard_ms = observe_heard_ms(observe);
+    return observe->count &&
+           (!observe->watched || (heard_ms && clock_monotonic_ms() - heard_ms <= HEARD_MS_MAX));
+}
+
 static int compare_partitions(const void *a, const void *b)
 {
     const struct kafka_lag_partition *left = a, *right = b;
@@ -86,10 +93,10 @@ uint64_t observe_of_status(const uint64_t kinds[STORE_KINDS], enum recipient_sta
         [STATUS_ACTIVE] = WORKER_KIND_ACTIVE,
         [STATUS_SUPPRESSED] = WORKER_KIND_SUPPRESSED + 1,
         [STATUS_SUSPENDED] = WORKER_KIND_SUSPENDED + 1};
-    static const int last[RECIPIENT_STATUS_COUNT + 1] = {
-        [STATUS_ACTIVE] = WORKER_KIND_ACTIVE,
-        [STATUS_SUPPRESSED] = WORKER_KIND_SUSPENDED,
-        [STATUS_SUSPENDED] = STORE_KINDS - 1};
+    static const int last[RECIPIENT_STATUS_COUNT + 1] = {[STATUS_ACTIVE] = WORKER_KIND_ACTIVE,
+                                                         [STATUS_SUPPRESSED] =
+                                                             WORKER_KIND_SUSPENDED,
+                                                         [STATUS_SUSPENDED] = STORE_KINDS - 1};
     uint64_t sum = 0;
     for (int kind = first[status]; kind <= last[status]; kind++)
         sum += kinds[kind];
@@ -97,6 +104,20 @@ uint64_t observe_of_status(const uint64_t kinds[STORE_KINDS], enum recipient_sta
 }
 
 /* --- for the watch --- */
+
+void observe_note(struct observe *observe)
+{
+    struct observe_sample *samples = observe->samples;
+    pthread_mutex_lock(&observe->lock);
+    if (observe->sample_count == SAMPLES_MAX)
+        memmove(samples, samples + 1, (size_t)--observe->sample_count * sizeof(*samples));
+    struct observe_sample *sample = &samples[observe->sample_count++];
+    *sample = (struct observe_sample){.at_ms = clock_monotonic_ms()};
+    for (int i = 0; i < observe->count; i++)
+        sample->records[observe->threads[i].role] +=
+            counter_get(&observe->threads[i].engine->records);
+    pthread_mutex_unlock(&observe->lock);
+}
 
 void observe_watched(struct observe *observe)
 {
@@ -142,6 +163,9 @@ static const struct http_route routes[] = {
     {"/livez", "application/json", observe_livez},
     {"/readyz", "application/json", observe_readyz},
     {"/metrics", NULL, observe_metrics}, /* of its own choice */
+    {"/", "text/html; charset=utf-8", observe_page},
+    {"/api/v1/status", "application/json", observe_status},
+    {"/api/v1/recipients/", "application/json", observe_recipient},
 };
 
 enum rcode observe_open(const char *listen, const char *const topics[TOPIC_SLOTS],
@@ -149,6 +173,7 @@ enum rcode observe_open(const char *listen, const char *const topics[TOPIC_SLOTS
 {
     struct observe *observe = mem_zalloc(sizeof(*observe));
     observe->topics = topics;
+    observe->opened_ms = clock_wall_ms();
     pthread_mutex_init(&observe->lock, NULL);
     struct http_options options = {.listen = listen,
                                    .routes = routes,
@@ -160,10 +185,24 @@ enum rcode observe_open(const char *listen, const char *const topics[TOPIC_SLOTS
             observe_close(observe);
             return rc;
         }
-        log_info("listening", "HTTP answers /livez, /readyz and /metrics", LOG_S("listen", listen),
+        log_info("listening", "HTTP answers; the status page is at /", LOG_S("listen", listen),
                  LOG_I("port", http_port(observe->http)));
     }
     *ret_observe = observe;
+    return OK;
+}
+
+enum rcode observe_about(struct observe *observe, const struct observe_about *about,
+                         struct err *err)
+{
+    struct codec *codec;
+    enum rcode rc = codec_new(&about->codec, &codec, err);
+    if (rc != OK)
+        return rc;
+    pthread_mutex_lock(&observe->lock);
+    observe->about = *about;
+    observe->codec = codec;
+    pthread_mutex_unlock(&observe->lock);
     return OK;
 }
 
@@ -186,6 +225,7 @@ void observe_close(struct observe *observe)
     pthread_mutex_destroy(&observe->lock);
     for (int role = 0; role < ROLE_COUNT; role++)
         mem_free(observe->heard[role].partitions);
+    codec_free(observe->codec);
     mem_free(observe->threads);
     mem_free(observe);
 }

@@ -1,7 +1,8 @@
 /*
- * What a running process tells over HTTP (http.listen): /livez, /readyz and /metrics, made from
- * what its engine threads count and from what lag_watch.h last heard. Nothing here asks a broker,
- * and no engine thread waits for it.
+ * What a running process tells over HTTP (http.listen), made from what its engine threads count and
+ * from what lag_watch.h last heard. Nothing here asks a broker, and no engine thread waits for it.
+ * What is in a store only the engine's thread may look at: it is asked, and answers between two
+ * turns (stream/ask.h).
  *
  *   /livez   200 while every engine thread has made a turn within the last minute; 503 names those
  *            that have not. Waiting for the broker before any thread runs is being alive.
@@ -11,6 +12,11 @@
  *            not as it should be.
  *   /metrics all counters, summed over the threads of a role, and what is known of each partition
  *            that is assigned now: what has been taken away is not told any more.
+ *   /api/v1/status
+ *            the same and more for people and programs, as JSON: what observe_status.c makes.
+ *   /        that as a page: observe_page.c fills page.html with it.
+ *   /api/v1/recipients/ADDRESS?tenant=TENANT
+ *            the state of one recipient, if its partition runs here: observe_recipient.c.
  */
 #pragma once
 #include "base/err.h"
@@ -28,10 +34,21 @@ struct observed_thread {
     enum role role;
     const struct engine_stats *engine;
     struct board *board;
+    struct ask *ask;                           /* NULL: it cannot be asked */
+    struct processor *processor;               /* only for what is asked */
     const struct worker_stats *worker;         /* NULL: it has another role */
     const struct dispatcher_stats *dispatcher; /* likewise */
     const struct ingest_job_stats *ingest;     /* likewise */
     const struct kafka_statistics *kafka;      /* by enum kafka_client; NULL: not known */
+};
+
+/* What is told of the process, and what it takes to answer for a recipient. */
+struct observe_about {
+    const char *app, *instance;
+    int32_t partitions; /* of the workers' input; 0: there is no worker */
+    bool preserve_local_part;
+    int64_t stale_after_ms;
+    struct codec_options codec;
 };
 
 /* Starts to listen and says so in the log; `listen` as in the configuration, "" for no HTTP.
@@ -39,6 +56,10 @@ struct observed_thread {
  * Signals are to be blocked before. */
 enum rcode observe_open(const char *listen, const char *const topics[TOPIC_SLOTS],
                         struct observe **ret_observe, struct err *err) WARN_UNUSED;
+
+/* As soon as it is known, before the threads; copied, what it points to must live as long. */
+enum rcode observe_about(struct observe *observe, const struct observe_about *about,
+                         struct err *err) WARN_UNUSED;
 
 /* The threads to tell about from now on, copied; their counters must live until observe_close. */
 void observe_threads(struct observe *observe, const struct observed_thread *threads, int count);
@@ -53,6 +74,9 @@ void observe_close(struct observe *observe);
 int observe_port(const struct observe *observe);
 
 /* --- for lag_watch.h --- */
+
+/* Notes what the counters are now, every few seconds: throughput is told from that. */
+void observe_note(struct observe *observe);
 
 /* From now on, not to have heard of a broker is not to be ready. */
 void observe_watched(struct observe *observe);

@@ -15,12 +15,17 @@ static int64_t turn_age_ms(const struct observe *observe, int thread)
     return clock_monotonic_ms() - (last_ms ? last_ms : observe->since_ms);
 }
 
+bool observe_is_stuck(const struct observe *observe, int thread)
+{
+    return turn_age_ms(observe, thread) > TURN_MS_MAX;
+}
+
 bool observe_live(struct observe *observe)
 {
     bool live = true;
     pthread_mutex_lock(&observe->lock);
     for (int i = 0; i < observe->count; i++)
-        live &= turn_age_ms(observe, i) <= TURN_MS_MAX;
+        live &= !observe_is_stuck(observe, i);
     pthread_mutex_unlock(&observe->lock);
     return live;
 }
@@ -112,11 +117,8 @@ static void find_readiness(struct observe *observe, struct readiness *ready)
     struct partition_view *views;
     pthread_mutex_lock(&observe->lock);
     int count = observe_partitions(observe, &views);
-    int64_t heard_ms = observe_heard_ms(observe);
     ready->threads = observe->count;
-    ready->connected =
-        observe->count &&
-        (!observe->watched || (heard_ms && clock_monotonic_ms() - heard_ms <= HEARD_MS_MAX));
+    ready->connected = observe_connected(observe);
     for (int i = 0; i < observe->count; i++)
         add_thread(ready, observe, i);
     pthread_mutex_unlock(&observe->lock);

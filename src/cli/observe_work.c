@@ -1,6 +1,7 @@
 /* /metrics: what worker and dispatcher have done, summed over their threads; all of it of committed
  * transactions only. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "cli/observe_internal.h"
@@ -95,9 +96,10 @@ static void write_recipients(struct metrics *metrics, const struct partition_vie
 {
     uint64_t kinds[STORE_KINDS];
     observe_kinds(views, count, kinds);
-    metrics_family(metrics, METRIC_GAUGE, "rimbalzo_recipients",
-                   "Recipients in local state by status, of the partitions that run here. One whose "
-                   "suspension has gone stale counts as SUSPENDED until the worker notices.");
+    metrics_family(
+        metrics, METRIC_GAUGE, "rimbalzo_recipients",
+        "Recipients in local state by status, of the partitions that run here. One whose "
+        "suspension has gone stale counts as SUSPENDED until the worker notices.");
     for (int status = 0; status < RECIPIENT_STATUS_COUNT; status++)
         metrics_int(metrics, METRIC_LABELS({"status", recipient_status_names[status]}),
                     (long long)observe_of_status(kinds, (enum recipient_status)status));
@@ -172,10 +174,9 @@ static void write_ingest(struct metrics *metrics, const struct observe *observe)
 
 /* --- all --- */
 
-/* The reasons of dead letters are the codes that say the record is at fault. */
-static void write_dead_letters(struct metrics *metrics, const struct observe *observe)
+void observe_sum_dead_letters(const struct observe *observe, long long ret_sums[RCODE_COUNT])
 {
-    long long sums[RCODE_COUNT] = {0};
+    memset(ret_sums, 0, RCODE_COUNT * sizeof(ret_sums[0]));
     for (int i = 0; i < observe->count; i++) {
         const struct observed_thread *thread = &observe->threads[i];
         const atomic_llong *counters = thread->worker       ? thread->worker->dead_letters
@@ -183,8 +184,15 @@ static void write_dead_letters(struct metrics *metrics, const struct observe *ob
                                        : thread->ingest     ? thread->ingest->dead_letters
                                                             : NULL;
         for (int k = 0; counters && k < RCODE_COUNT; k++)
-            sums[k] += counter_get(&counters[k]);
+            ret_sums[k] += counter_get(&counters[k]);
     }
+}
+
+/* The reasons of dead letters are the codes that say the record is at fault. */
+static void write_dead_letters(struct metrics *metrics, const struct observe *observe)
+{
+    long long sums[RCODE_COUNT];
+    observe_sum_dead_letters(observe, sums);
     metrics_family(metrics, METRIC_COUNTER, "rimbalzo_dead_letters_total",
                    "Records that nobody can use, by reason.");
     for (int i = 0; i < RCODE_COUNT; i++)

@@ -150,6 +150,18 @@ static enum rcode observe_all(const struct service_thread *threads, int count,
                               struct lag_watch **ret_watch, struct err *err)
 {
     const struct shared *shared = threads->shared;
+    const struct config *config = shared->settings->config;
+    const struct observe_about about = {
+        .app = config->app,
+        .instance = shared->deployment.instance,
+        .partitions =
+            shared->run->threads[ROLE_WORKER] ? shared->facts.partition_counts[TOPIC_BOUNCES] : 0,
+        .preserve_local_part = config->recipient.local_part == LOCAL_PART_PRESERVE,
+        .stale_after_ms = config->stale_after_ms,
+        .codec = {.schemas_dir = config->schemas.dir}};
+    enum rcode rc = observe_about(shared->observe, &about, err);
+    if (rc != OK)
+        return rc;
     struct observed_thread *observed = mem_alloc((size_t)count * sizeof(*observed));
     for (int i = 0; i < count; i++)
         observed[i] = service_thread_observed(&threads[i]);

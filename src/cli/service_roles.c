@@ -155,6 +155,8 @@ struct observed_thread service_thread_observed(const struct service_thread *thre
     struct observed_thread observed = {.role = thread->role,
                                        .engine = engine_stats(thread->engine),
                                        .board = engine_board(thread->engine),
+                                       .ask = engine_ask(thread->engine),
+                                       .processor = thread->processor,
                                        .kafka = kafka_port_statistics(thread->port)};
     switch (thread->role) {
     case ROLE_WORKER:

@@ -340,6 +340,13 @@ static void dispatcher_usage(struct processor *processor, int32_t partition,
     slots_usage(&self(processor)->slots, partition, ret_usage);
 }
 
+enum rcode dispatcher_due(struct processor *processor, int32_t partition, const int64_t *until_ms,
+                          int count, size_t *inout_budget, uint64_t *ret_counts, struct err *err)
+{
+    struct dispatcher_slot *slot = dispatcher_slot(self(processor), partition);
+    return timers_count(slot->slot.store, until_ms, count, inout_budget, ret_counts, err);
+}
+
 static const struct processor_ops dispatcher_ops = {
     .open = dispatcher_open,
     .close = dispatcher_close,

@@ -71,4 +71,9 @@ enum rcode dispatcher_new(const struct dispatcher_options *options,
                           struct processor **ret_dispatcher, struct err *err) WARN_UNUSED;
 void dispatcher_free(struct processor *dispatcher); /* every partition closed before */
 
+/* As timers_count, of an open partition; by the engine's thread, between two turns. */
+enum rcode dispatcher_due(struct processor *dispatcher, int32_t partition, const int64_t *until_ms,
+                          int count, size_t *inout_budget, uint64_t *ret_counts,
+                          struct err *err) WARN_UNUSED;
+
 const struct dispatcher_stats *dispatcher_stats(const struct processor *dispatcher);

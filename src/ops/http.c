@@ -26,6 +26,16 @@ struct http {
 
 /* --- answers --- */
 
+/* Of every answer. What a page may load is what came with it; it may ask this server, and be in
+ * nobody's frame. */
+static const char *const headers[][2] = {
+    {MHD_HTTP_HEADER_CACHE_CONTROL, "no-store"},
+    {"X-Content-Type-Options", "nosniff"},
+    {"Referrer-Policy", "no-referrer"},
+    {"Content-Security-Policy",
+     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src "
+     "'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"}};
+
 static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status,
                              struct http_exchange *exchange)
 {
@@ -34,11 +44,10 @@ static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status,
     buf_deinit(&exchange->body);
     if (!response)
         return MHD_NO;
-    enum MHD_Result done = MHD_YES;
-    if (MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, exchange->content_type) !=
-            MHD_YES ||
-        MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") != MHD_YES)
-        done = MHD_NO;
+    enum MHD_Result done =
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, exchange->content_type);
+    for (size_t i = 0; done == MHD_YES && i < sizeof(headers) / sizeof(headers[0]); i++)
+        done = MHD_add_response_header(response, headers[i][0], headers[i][1]);
     if (done == MHD_YES && status == MHD_HTTP_METHOD_NOT_ALLOWED)
         done = MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, MHD_HTTP_METHOD_GET);
     if (done == MHD_YES)
@@ -47,12 +56,26 @@ static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status,
     return done;
 }
 
-static const struct http_route *find_route(const struct http *http, const char *path)
+static const struct http_route *find_route(const struct http *http, const char *path,
+                                           const char **ret_rest)
 {
-    for (int i = 0; i < http->route_count; i++)
-        if (strcmp(http->routes[i].path, path) == 0)
+    *ret_rest = "";
+    for (int i = 0; i < http->route_count; i++) {
+        const char *known = http->routes[i].path;
+        size_t len = strlen(known);
+        if (strcmp(known, path) == 0 && (len == 1 || known[len - 1] != '/'))
             return &http->routes[i];
+        if (len > 1 && known[len - 1] == '/' && strncmp(known, path, len) == 0 && path[len]) {
+            *ret_rest = path + len;
+            return &http->routes[i];
+        }
+    }
     return NULL;
+}
+
+const char *http_argument(const struct http_exchange *exchange, const char *name)
+{
+    return MHD_lookup_connection_value(exchange->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
 /* Called as soon as the headers are there: a body, which nothing here wants, is not waited for. */
@@ -62,8 +85,9 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 {
     (void)version, (void)upload, (void)upload_size, (void)request;
     const struct http *http = context;
-    const struct http_route *route = find_route(http, path);
-    struct http_exchange exchange = {.content_type = "text/plain; charset=utf-8"};
+    struct http_exchange exchange = {.content_type = "text/plain; charset=utf-8",
+                                     .connection = connection};
+    const struct http_route *route = find_route(http, path, &exchange.rest);
     buf_init(&exchange.body);
     if (!route) {
         buf_str(&exchange.body, STR("not found; there are:"));

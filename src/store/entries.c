@@ -239,15 +239,6 @@ static enum rcode recompute(const struct store *store, MDB_cursor *mdb, struct s
     return mdb_rc == MDB_NOTFOUND ? OK : failure(store, mdb_rc, "cannot walk the entries", err);
 }
 
-static enum rcode begin_reading(struct store *store, MDB_txn **ret_txn, struct err *err)
-{
-    assert(!store->txn);
-    if (!store->env.mdb)
-        return err_set(err, E_STORE, "store %s is closed after a failure", store->dir.path);
-    int mdb_rc = mdb_txn_begin(store->env.mdb, NULL, MDB_RDONLY, ret_txn);
-    return mdb_rc ? failure(store, mdb_rc, "cannot read", err) : OK;
-}
-
 enum rcode store_look(struct store *store, struct identity who, struct buf *out, bool *ret_found,
                       struct err *err)
 {
@@ -255,7 +246,7 @@ enum rcode store_look(struct store *store, struct identity who, struct buf *out,
     MDB_val key = {store_key_encode(who, octets), octets}, data;
     MDB_txn *txn;
     struct entry_mark mark;
-    enum rcode rc = begin_reading(store, &txn, err);
+    enum rcode rc = store_begin_reading(store, &txn, err);
     if (rc != OK)
         return rc;
     int mdb_rc = key.mv_size ? mdb_get(txn, store->dbis[ENTRIES], &key, &data) : MDB_NOTFOUND;
@@ -278,7 +269,7 @@ enum rcode store_verify(struct store *store, struct err *err)
     MDB_cursor *mdb = NULL;
     struct store_meta sums = {0};
     const struct store_meta *noted = &store->committed;
-    enum rcode rc = begin_reading(store, &txn, err);
+    enum rcode rc = store_begin_reading(store, &txn, err);
     if (rc != OK)
         return rc;
     int mdb_rc = mdb_cursor_open(txn, store->dbis[ENTRIES], &mdb);

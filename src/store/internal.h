@@ -44,5 +44,9 @@ struct store {
     MDB_cursor *cursors[STORE_DATABASES_MAX]; /* one for each database, of the transaction */
     struct store_place place;
     uint64_t entries, digest, kinds[STORE_KINDS]; /* of the open transaction */
-    struct buf scratch;       /* an entry being written */
+    struct buf scratch;                           /* an entry being written */
 };
+
+/* A transaction that only reads what is committed, to be ended with mdb_txn_abort. By the store's
+ * thread while no other is open: without a reader table LMDB does not know of readers. */
+enum rcode store_begin_reading(struct store *store, MDB_txn **ret_txn, struct err *err) WARN_UNUSED;

@@ -379,6 +379,15 @@ enum rcode store_begin(struct store *store, struct err *err)
     return OK;
 }
 
+enum rcode store_begin_reading(struct store *store, MDB_txn **ret_txn, struct err *err)
+{
+    assert(!store->txn);
+    if (!store->env.mdb)
+        return closed(store, err);
+    int rc = mdb_txn_begin(store->env.mdb, NULL, MDB_RDONLY, ret_txn);
+    return rc ? failure(store, rc, "cannot read", err) : OK;
+}
+
 void store_pending(const struct store *store, uint64_t *ret_entries, uint64_t *ret_digest)
 {
     assert(store->txn);

@@ -59,7 +59,7 @@ struct store_meta {
     int64_t stream_time_ms; /* TIME_NULL: none yet */
     uint64_t entries;
     uint64_t digest;
-    uint64_t sequence; /* commits since creation */
+    uint64_t sequence;           /* commits since creation */
     uint64_t kinds[STORE_KINDS]; /* entries of each kind */
 };
 
@@ -145,6 +145,6 @@ typedef enum rcode store_visit(void *context, struct identity who, struct str va
 enum rcode store_scan(struct store *store, struct store_cursor *cursor, size_t max,
                       store_visit *visit, void *context, struct err *err) WARN_UNUSED;
 
-/* Recomputes entries, digest and kinds from all entries, checking every checksum (no transaction open).
- * E_STORE_CORRUPT when they differ from the meta record. */
+/* Recomputes entries, digest and kinds from all entries, checking every checksum (no transaction
+ * open). E_STORE_CORRUPT when they differ from the meta record. */
 enum rcode store_verify(struct store *store, struct err *err) WARN_UNUSED;

@@ -100,6 +100,12 @@ enum rcode timers_due(struct store *store, struct timer_place after, int64_t due
                       struct timer_place *ret_places, size_t *ret_count,
                       struct err *err) WARN_UNUSED;
 
+/* How many pending timers are due at or before each of `until_ms`, which ascend. By the store's
+ * thread, no transaction open. Looks at `inout_budget` of them at most and takes what it looked at
+ * from it: when it is used up, there may be more than is told. */
+enum rcode timers_count(struct store *store, const int64_t *until_ms, int count,
+                        size_t *inout_budget, uint64_t *ret_counts, struct err *err) WARN_UNUSED;
+
 /* A timer, pending or released, is to be kept until that place has been passed too. */
 enum rcode timers_keep(struct store *store, int64_t offset, struct timer_place until,
                        struct err *err) WARN_UNUSED;

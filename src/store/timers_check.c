@@ -14,6 +14,40 @@ static enum rcode corrupt(const struct store *store, const char *what, struct er
     return err_set(err, E_STORE_CORRUPT, "store %s: %s", store->dir.path, what);
 }
 
+/* --- how many are due --- */
+
+enum rcode timers_count(struct store *store, const int64_t *until_ms, int count,
+                        size_t *inout_budget, uint64_t *ret_counts, struct err *err)
+{
+    MDB_txn *txn;
+    MDB_cursor *mdb = NULL;
+    MDB_val key, data;
+    memset(ret_counts, 0, (size_t)count * sizeof(ret_counts[0]));
+    enum rcode rc = store_begin_reading(store, &txn, err);
+    if (rc != OK)
+        return rc;
+    int mdb_rc = mdb_cursor_open(txn, store->dbis[DUE], &mdb);
+    if (!mdb_rc)
+        mdb_rc = mdb_cursor_get(mdb, &key, &data, MDB_FIRST);
+    int first = 0; /* of the bounds that are not passed yet */
+    for (; !mdb_rc && *inout_budget; mdb_rc = mdb_cursor_get(mdb, &key, &data, MDB_NEXT)) {
+        while (first < count && get_be64(key.mv_data) > until_ms[first])
+            first++;
+        if (first == count)
+            break;
+        (*inout_budget)--;
+        ret_counts[first]++;
+    }
+    for (int i = 1; i < count; i++)
+        ret_counts[i] += ret_counts[i - 1];
+    if (mdb_rc && mdb_rc != MDB_NOTFOUND)
+        rc = failure(store, mdb_rc, err);
+    if (mdb)
+        mdb_cursor_close(mdb);
+    mdb_txn_abort(txn);
+    return rc;
+}
+
 /* --- bounds --- */
 
 static enum rcode find_pending(struct store *store, int64_t hint, struct timers_bounds *bounds,

@@ -44,9 +44,9 @@ struct restore_range {
 
 /* Of a partition's local state, for metrics. */
 struct processor_usage {
-    uint64_t entries; /* committed */
-    uint64_t used;    /* octets */
-    uint64_t map;     /* octets there is room for; 0: not open */
+    uint64_t entries;            /* committed */
+    uint64_t used;               /* octets */
+    uint64_t map;                /* octets there is room for; 0: not open */
     uint64_t kinds[STORE_KINDS]; /* entries of each kind, as the processor numbers them */
 };
 

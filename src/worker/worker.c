@@ -162,9 +162,8 @@ static enum rcode upsert(void *context, struct slot *slot, struct err *err)
         if (i + 1 < count && store_key_compare(sorted[i].who, sorted[i + 1].who) == 0)
             continue;
         struct str value = sorted[i].record->value;
-        enum rcode rc = value.data
-                            ? put_restored(restored->worker, slot, sorted[i].who, value, err)
-                            : store_delete(slot->store, sorted[i].who, err);
+        enum rcode rc = value.data ? put_restored(restored->worker, slot, sorted[i].who, value, err)
+                                   : store_delete(slot->store, sorted[i].who, err);
         if (rc != OK)
             return rc;
     }
@@ -271,6 +270,13 @@ static void worker_usage(struct processor *processor, int32_t partition,
                          struct processor_usage *ret_usage)
 {
     slots_usage(&self(processor)->slots, partition, ret_usage);
+}
+
+enum rcode worker_look(struct processor *processor, int32_t partition, struct identity who,
+                       struct buf *out, bool *ret_found, struct err *err)
+{
+    struct slot *slot = slots_find(&self(processor)->slots, partition);
+    return store_look(slot->store, who, out, ret_found, err);
 }
 
 static const struct processor_ops worker_ops = {

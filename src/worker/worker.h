@@ -54,4 +54,9 @@ void worker_free(struct processor *worker); /* every partition closed before */
 void worker_use_rules(struct processor *worker, const struct rule_set *rules);
 const struct rule_set *worker_rules(const struct processor *worker);
 
+/* The committed state of a recipient of an open partition, encoded; by the engine's thread, between
+ * two turns. `ret_found` false: nothing is known of it. */
+enum rcode worker_look(struct processor *worker, int32_t partition, struct identity who,
+                       struct buf *out, bool *ret_found, struct err *err) WARN_UNUSED;
+
 const struct worker_stats *worker_stats(const struct processor *worker);

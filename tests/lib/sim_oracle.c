@@ -281,8 +281,7 @@ static bool equal_lines(const struct sim *sim, const char *what, struct lines *e
  * run tell without counting. */
 static void check_kinds(struct sim *sim, int32_t without, const struct states *states)
 {
-    uint64_t(*kinds)[STORE_KINDS] =
-        mem_zalloc((size_t)sim->options.partitions * sizeof(kinds[0]));
+    uint64_t(*kinds)[STORE_KINDS] = mem_zalloc((size_t)sim->options.partitions * sizeof(kinds[0]));
     struct recipient state;
     struct err err;
     for (size_t i = 0; i < states->count; i++)
@@ -292,9 +291,8 @@ static void check_kinds(struct sim *sim, int32_t without, const struct states *s
             kinds[states->items[i].partition][worker_kind(&state)]++;
     for (int node = 0; node < SIM_NODES_MAX; node++) {
         struct board_entry *entries = NULL;
-        int count = sim->nodes[node].port
-                        ? board_read(engine_board(sim->nodes[node].engine), &entries)
-                        : 0;
+        int count =
+            sim->nodes[node].port ? board_read(engine_board(sim->nodes[node].engine), &entries) : 0;
         for (int i = 0; i < count; i++)
             if (entries[i].state == PARTITION_RUNNING && entries[i].partition != without &&
                 memcmp(entries[i].usage.kinds, kinds[entries[i].partition], sizeof(kinds[0])) != 0)

@@ -42,7 +42,17 @@ static unsigned answer_accepted(void *context, struct http_exchange *exchange)
     return 200;
 }
 
+static unsigned answer_below(void *context, struct http_exchange *exchange)
+{
+    (void)context;
+    const char *colour = http_argument(exchange, "colour");
+    buf_printf(&exchange->body, "[%s] [%s]\n", exchange->rest, colour ? colour : "none");
+    return 200;
+}
+
 static const struct http_route test_routes[] = {
+    {"/", "text/plain", answer_unwell},
+    {"/below/", "text/plain", answer_below},
     {"/hello", "text/plain", answer_hello},
     {"/unwell", "application/json", answer_unwell},
     {"/accepted", "text/x-usual", answer_accepted},
@@ -51,7 +61,7 @@ static const struct http_route test_routes[] = {
 static struct http *serve(const char *address, int *asked)
 {
     struct http_options options = {
-        .listen = address, .routes = test_routes, .route_count = 3, .context = asked};
+        .listen = address, .routes = test_routes, .route_count = 5, .context = asked};
     struct http *http = NULL;
     struct err err = {0};
     if (http_open(&options, &http, &err) != OK)
@@ -74,12 +84,39 @@ static void a_listed_path_is_answered_by_its_function(void **unused)
     assert_int_equal(http_dial(port, false), -1);
 }
 
+static void a_path_that_ends_in_a_slash_stands_for_all_below_it(void **unused)
+{
+    (void)unused;
+    int asked = 0;
+    struct http *http = serve("127.0.0.1:0", &asked);
+    int port = http_port(http);
+    http_assert_answer(port, "/below/a/b", 200, "\r\n\r\n[a/b] [none]\n");
+    http_assert_answer(port, "/below/a%2Bb%40c%2f%25", 200, "[a+b@c/%] [none]\n");
+    http_assert_answer(port, "/below/a+b?colour=sky%20blue&x=1", 200, "[a+b] [sky blue]\n");
+    http_assert_answer(port, "/below/", 404, "not found");
+    http_assert_answer(port, "/below", 404, "not found");
+    http_assert_answer(port, "/", 503, "Content-Length: 0\r\n");
+    http_close(http);
+}
+
+static void pages_may_load_nothing_from_elsewhere(void **unused)
+{
+    (void)unused;
+    int asked = 0;
+    struct http *http = serve("127.0.0.1:0", &asked);
+    http_assert_answer(http_port(http), "/hello", 200,
+                       "Content-Security-Policy: default-src 'none'; ");
+    http_assert_answer(http_port(http), "/hello", 200, "X-Content-Type-Options: nosniff\r\n");
+    http_close(http);
+}
+
 static void a_path_that_is_not_listed_is_404_and_says_which_are(void **unused)
 {
     (void)unused;
     int asked = 0;
     struct http *http = serve("127.0.0.1:0", &asked);
-    http_assert_answer(http_port(http), "/", 404, "there are: /hello /unwell /accepted\n");
+    http_assert_answer(http_port(http), "/nothing", 404,
+                       "there are: / /below/ /hello /unwell /accepted\n");
     http_assert_answer(http_port(http), "/hello/", 404, "not found");
     assert_int_equal(http_status_of(http_port(http), "POST", "/nothing"), 404);
     assert_int_equal(asked, 0);
@@ -211,6 +248,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_listed_path_is_answered_by_its_function),
+        cmocka_unit_test(a_path_that_ends_in_a_slash_stands_for_all_below_it),
+        cmocka_unit_test(pages_may_load_nothing_from_elsewhere),
         cmocka_unit_test(a_path_that_is_not_listed_is_404_and_says_which_are),
         cmocka_unit_test(only_get_is_allowed),
         cmocka_unit_test(an_answer_may_follow_what_the_client_accepts),
