@@ -1,14 +1,17 @@
 #include "kafka/reader.h"
 
+#include <time.h>
+
 #include "base/clock.h"
 #include "kafka/facts.h"
 #include "kafka/scan.h"
 
 #define ANSWER_MS 15000
+#define STABLE_MS 90000 /* a transaction whose owner has died ends within 70 s */
 #define SILENCE_MS 60000
 #define PROGRESS_MS 1000
 #define POLL_MS 100
-#define POLL_RECORDS 10000
+#define POLL_RECORDS 16384
 
 struct kafka_reader {
     struct scan scan;
@@ -54,6 +57,53 @@ enum rcode kafka_reader_partition_count(struct kafka_reader *reader, const char 
                                       ret_count, err);
 }
 
+enum rcode kafka_reader_watermarks(struct kafka_reader *reader, const char *topic,
+                                   int32_t partition, struct port_watermarks *ret_watermarks,
+                                   struct err *err)
+{
+    return facts_watermarks_wait(reader->scan.client, topic, partition,
+                                 clock_monotonic_ms() + ANSWER_MS, ret_watermarks, err);
+}
+
+enum rcode kafka_reader_offset_at(struct kafka_reader *reader, const char *topic, int32_t partition,
+                                  int64_t time_ms, int64_t *ret_offset, struct err *err)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *entry = rd_kafka_topic_partition_list_add(list, topic, partition);
+    entry->offset = time_ms;
+    rd_kafka_resp_err_t code =
+        rd_kafka_offsets_for_times(reader->scan.client->handle, list, ANSWER_MS);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        code = entry->err;
+    int64_t offset = entry->offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return client_fail(err, code, E_BROKER_UNREACHABLE, "offsets by time");
+    *ret_offset = offset < 0 ? -1 : offset;
+    return OK;
+}
+
+enum rcode kafka_reader_committed(struct kafka_reader *reader, const char *group,
+                                  const char *const topics[2], struct port_committed *inout,
+                                  int count, struct err *err)
+{
+    static const struct timespec pause = {.tv_nsec = 100 * 1000000};
+    int64_t deadline_ms = clock_monotonic_ms() + STABLE_MS;
+    struct facts facts = {0};
+    enum rcode rc;
+    for (;;) {
+        rc = facts_committed(&facts, reader->scan.client, group, topics, inout, count, err);
+        if (rc == OK || rcode_disposition(rc) != DISPOSITION_RETRY ||
+            clock_monotonic_ms() >= deadline_ms)
+            break;
+        nanosleep(&pause, NULL);
+    }
+    facts_drop(&facts);
+    return rc == E_TIMEOUT ? err_set(err, E_BROKER_UNREACHABLE,
+                                     "group %s: its coordinator does not answer", group)
+                           : rc;
+}
+
 static enum rcode find_bounds(struct run *run, int32_t partition, struct err *err)
 {
     const struct kafka_reading *reading = run->reading;
@@ -94,22 +144,34 @@ static int64_t end_of(const struct run *run, int32_t partition)
     return 0;
 }
 
+/* Keeps those that were asked for, in front. */
+static size_t within(const struct run *run, struct port_record *records, size_t count)
+{
+    int32_t partition = -1;
+    int64_t end = 0;
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (records[i].partition != partition) {
+            partition = records[i].partition;
+            end = end_of(run, partition);
+        }
+        if (records[i].offset < end)
+            records[kept++] = records[i];
+    }
+    return kept;
+}
+
 static enum rcode poll_once(struct run *run, size_t *ret_count, struct err *err)
 {
     struct kafka_reader *reader = run->reader;
-    int32_t partition = -1;
-    int64_t end = 0;
+    const struct kafka_reading *reading = run->reading;
     enum rcode rc =
         scan_poll(&reader->scan, POLL_MS, POLL_RECORDS, reader->records, ret_count, err);
-    for (size_t i = 0; rc == OK && i < *ret_count; i++) {
-        const struct port_record *record = &reader->records[i];
-        if (record->partition != partition) {
-            partition = record->partition;
-            end = end_of(run, partition);
-        }
-        if (record->offset < end)
-            rc = run->reading->record(run->reading->context, record, err);
-    }
+    size_t count = rc == OK ? within(run, reader->records, *ret_count) : 0;
+    if (reading->batch)
+        return count ? reading->batch(reading->context, reader->records, count, err) : rc;
+    for (size_t i = 0; rc == OK && i < count; i++)
+        rc = reading->record(reading->context, &reader->records[i], err);
     return rc;
 }
 

@@ -1,5 +1,6 @@
 #include "store/dir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "store/store.h"
 
 enum rcode store_dir_errno(const struct store_dir *dir, const char *what, struct err *err)
 {
@@ -112,4 +114,26 @@ enum rcode store_dir_sync(const struct store_dir *dir, struct err *err)
     if (fsync(dir->fd))
         return store_dir_errno(dir, "cannot sync the directory", err);
     return OK;
+}
+
+enum rcode store_remove(const char *path, struct err *err)
+{
+    struct store_dir dir;
+    if (access(path, F_OK) != 0 && errno == ENOENT)
+        return OK;
+    enum rcode rc = store_dir_open(&dir, path, err);
+    if (rc != OK)
+        return rc;
+    DIR *names = fdopendir(dup(dir.fd));
+    if (!names)
+        rc = store_dir_errno(&dir, "cannot list the directory", err);
+    for (struct dirent *entry; rc == OK && (entry = readdir(names)) != NULL;)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            rc = store_dir_remove(&dir, entry->d_name, err);
+    if (names)
+        closedir(names);
+    if (rc == OK && rmdir(path) != 0)
+        rc = store_dir_errno(&dir, "cannot remove the directory", err);
+    store_dir_close(&dir);
+    return rc;
 }

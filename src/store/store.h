@@ -82,6 +82,10 @@ void store_abandon(struct store *store);
  * open. When it fails the store stays closed inside: every later call returns E_STORE. */
 enum rcode store_reset(struct store *store, struct err *err) WARN_UNUSED;
 
+/* Deletes the directory of a closed store. One that is not there is no error. E_IO, and
+ * E_STORE_LOCKED while somebody has it open. */
+enum rcode store_remove(const char *path, struct err *err) WARN_UNUSED;
+
 /* As of the last commit. */
 const struct store_meta *store_meta(const struct store *store);
 

@@ -26,6 +26,13 @@ struct slot *slots_find(const struct slots *slots, int32_t partition)
     return NULL;
 }
 
+static void append_path(const struct slots *slots, int32_t partition, struct buf *path)
+{
+    const struct slots_options *options = &slots->options;
+    buf_printf(path, "%s/%s/%s-%d%c", options->state.dir, options->state.app, options->topic,
+               partition, 0);
+}
+
 static enum rcode open_store(const struct slots *slots, int32_t partition, struct store **ret_store,
                              const char **ret_discarded, struct err *err)
 {
@@ -34,7 +41,7 @@ static enum rcode open_store(const struct slots *slots, int32_t partition, struc
     struct buf path, identity;
     buf_init(&path);
     buf_init(&identity);
-    buf_printf(&path, "%s/%s/%s-%d%c", state->dir, state->app, options->topic, partition, 0);
+    append_path(slots, partition, &path);
     buf_printf(&identity, "cluster=%s %s partition=%d of=%d format=%d%c", state->cluster_id,
                options->belongs_to, partition, options->partition_count, options->format, 0);
     struct store_options store_options = {.path = path.data,
@@ -89,6 +96,17 @@ void slots_close(struct slots *slots, int32_t partition, bool clean)
     }
 }
 
+enum rcode slots_remove(struct slots *slots, int32_t partition, struct err *err)
+{
+    struct buf path;
+    buf_init(&path);
+    append_path(slots, partition, &path);
+    slots_close(slots, partition, false);
+    enum rcode rc = store_remove(path.data, err);
+    buf_deinit(&path);
+    return rc;
+}
+
 enum rcode slots_discard(struct slots *slots, int32_t partition, struct err *err)
 {
     struct slot *slot = slots_find(slots, partition);
@@ -136,10 +154,13 @@ enum rcode slots_commit(struct slots *slots, int32_t partition, int64_t input_ne
     if (!slot->begun)
         rc = store_begin(slot->store, err);
     slot->begun = false;
-    if (rc != OK)
-        return rc;
-    slot->time_ms = slot->batch_time_ms;
-    return store_commit(slot->store, input_next, log_next, slot->time_ms, err);
+    if (rc == OK)
+        rc = store_commit(slot->store, input_next, log_next, slot->batch_time_ms, err);
+    if (rc == OK)
+        slot->time_ms = slot->batch_time_ms;
+    else
+        slot->batch_time_ms = slot->time_ms;
+    return rc;
 }
 
 static void abort_slot(struct slot *slot)
@@ -162,16 +183,13 @@ enum rcode slots_write(struct slots *slots, int32_t partition, int64_t input_nex
     struct slot *slot = slots_find(slots, partition);
     for (;;) {
         size_t map_size = store_usage(slot->store).map_size;
-        int64_t time_ms = slot->time_ms;
         enum rcode rc = slot_begin(slot, err);
         if (rc == OK)
             rc = write(context, slot, err);
         if (rc == OK) {
             rc = slots_commit(slots, partition, input_next, log_next, err);
-            if (rc != OK && store_usage(slot->store).map_size > map_size) {
-                slot->time_ms = slot->batch_time_ms = time_ms;
+            if (rc != OK && store_usage(slot->store).map_size > map_size)
                 continue; /* the map was full at the very end, and has grown */
-            }
             return rc;
         }
         abort_slot(slot);

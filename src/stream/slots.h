@@ -55,6 +55,9 @@ enum rcode slots_open(struct slots *slots, int32_t partition, struct local_state
 void slots_close(struct slots *slots, int32_t partition, bool clean);
 enum rcode slots_discard(struct slots *slots, int32_t partition, struct err *err) WARN_UNUSED;
 
+/* Closes it if it is open, and deletes its directory. */
+enum rcode slots_remove(struct slots *slots, int32_t partition, struct err *err) WARN_UNUSED;
+
 /* As processor_ops.usage. */
 void slots_usage(const struct slots *slots, int32_t partition, struct processor_usage *ret_usage);
 

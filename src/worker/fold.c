@@ -115,6 +115,20 @@ static enum rcode decode_state(struct worker *worker, struct str value, struct r
     return err_set(err, E_STORE_CORRUPT, "a stored state cannot be decoded: %.900s", why.text);
 }
 
+static void tell_step(const struct worker *worker, const struct work *work,
+                      const struct recipient *before, const struct recipient *after,
+                      const struct effects *effects)
+{
+    const struct worker_watch *watch = worker->options.watch;
+    watch->saw(watch->context,
+               &(struct worker_step){.event = &work->event,
+                                     .record = work->record,
+                                     .stream_time_ms = work->stream_time_ms,
+                                     .before = before,
+                                     .after = effects->change == STATE_PUT ? after : NULL,
+                                     .effects = effects});
+}
+
 /* All events of one recipient in this batch. */
 static enum rcode fold_recipient(struct worker *worker, struct batch *batch,
                                  const struct order *orders, size_t count, struct err *err)
@@ -145,6 +159,8 @@ static enum rcode fold_recipient(struct worker *worker, struct batch *batch,
         rc = send_effects(worker, batch, key, work->record, &effects, err);
         if (rc != OK)
             return rc;
+        if (worker->options.watch)
+            tell_step(worker, work, now, after, &effects);
         if (effects.change == STATE_UNCHANGED)
             continue;
         changed = true;

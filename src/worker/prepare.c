@@ -243,15 +243,19 @@ static enum rcode prepare_record(struct worker *worker, struct batch *batch, str
     if (partition != record->partition)
         return send_rerouted(worker, batch, record, key, partition, err);
 
+    int64_t time_ms = event_time(worker, record, &rerouted, input.occurred_at_ms);
+    if (time_ms > slot->batch_time_ms)
+        slot->batch_time_ms = time_ms;
+    const struct worker_watch *watch = worker->options.watch;
+    if (watch && !watch->wants(watch->context, who))
+        return OK;
     struct work *work = &worker->works[worker->work_count++];
     *work = (struct work){.slot = slot, .record = record};
     work->event.who = who;
     work->event.partition = record->partition;
     work->event.offset = record->offset;
-    work->event.time_ms = event_time(worker, record, &rerouted, input.occurred_at_ms);
+    work->event.time_ms = time_ms;
     fill_event(worker, &input, &work->event);
-    if (work->event.time_ms > slot->batch_time_ms)
-        slot->batch_time_ms = work->event.time_ms;
     work->stream_time_ms = slot->batch_time_ms;
     return OK;
 }

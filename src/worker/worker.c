@@ -81,18 +81,28 @@ static enum rcode worker_certificate_parse(struct processor *processor, int64_t 
     return OK;
 }
 
+size_t worker_certificate_text(const struct certificate *certificate,
+                               char ret_text[PORT_METADATA_MAX + 1])
+{
+    int len =
+        snprintf(ret_text, PORT_METADATA_MAX + 1, "v1 i=%lld t=%lld n=%llu d=%016llx",
+                 (long long)certificate->input_next, (long long)certificate->stream_time_ms,
+                 (unsigned long long)certificate->entries, (unsigned long long)certificate->digest);
+    return (size_t)len;
+}
+
 static size_t worker_certificate_write(struct processor *processor, int32_t partition,
                                        int64_t input_next, char ret_text[PORT_METADATA_MAX + 1])
 {
     struct slot *slot = slots_find(&self(processor)->slots, partition);
     const struct store_meta *meta = store_meta(slot->store);
-    uint64_t entries = meta->entries, digest = meta->digest;
+    struct certificate certificate = {.input_next = input_next,
+                                      .stream_time_ms = slot->batch_time_ms,
+                                      .entries = meta->entries,
+                                      .digest = meta->digest};
     if (slot->begun)
-        store_pending(slot->store, &entries, &digest);
-    int len = snprintf(ret_text, PORT_METADATA_MAX + 1, "v1 i=%lld t=%lld n=%llu d=%016llx",
-                       (long long)input_next, (long long)slot->batch_time_ms,
-                       (unsigned long long)entries, (unsigned long long)digest);
-    return (size_t)len;
+        store_pending(slot->store, &certificate.entries, &certificate.digest);
+    return worker_certificate_text(&certificate, ret_text);
 }
 
 static void worker_restore_range(struct processor *processor, int32_t partition,
@@ -356,4 +366,14 @@ void worker_free(struct processor *processor)
 const struct worker_stats *worker_stats(const struct processor *worker)
 {
     return &((const struct worker *)worker)->stats;
+}
+
+struct store *worker_store(const struct processor *worker, int32_t partition)
+{
+    return slots_find(&((const struct worker *)worker)->slots, partition)->store;
+}
+
+enum rcode worker_remove(struct processor *processor, int32_t partition, struct err *err)
+{
+    return slots_remove(&self(processor)->slots, partition, err);
 }

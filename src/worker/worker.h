@@ -9,6 +9,25 @@
 #include "domain/classify.h"
 #include "stream/slots.h"
 
+/* One step of a recipient, as it is made. */
+struct worker_step {
+    const struct event *event;
+    const struct port_record *record;
+    int64_t stream_time_ms;
+    const struct recipient *before; /* as stored; NULL: unknown */
+    const struct recipient *after;  /* NULL: nothing is stored of the step, or a tombstone */
+    const struct effects *effects;
+};
+
+/* For tools that recompute the state (replay/) and look on. */
+struct worker_watch {
+    void *context;
+    /* False: the record counts for the stream time and is not folded. */
+    bool (*wants)(void *context, struct identity who);
+    /* After the outputs of the step were sent. */
+    void (*saw)(void *context, const struct worker_step *step);
+};
+
 struct worker_options {
     const struct policy_set *policies; /* not owned, shared between threads */
     const struct rule_set *rules;      /* likewise */
@@ -16,6 +35,7 @@ struct worker_options {
     struct state_options state;
     const char *topic_names[TOPIC_COUNT];
     int32_t partition_counts[TOPIC_COUNT]; /* as checked at start */
+    const struct worker_watch *watch;      /* not owned; NULL: nobody looks on */
 };
 
 /* Of committed transactions, since start; written by the engine's thread, readable from any other.
@@ -58,5 +78,15 @@ const struct rule_set *worker_rules(const struct processor *worker);
  * two turns. `ret_found` false: nothing is known of it. */
 enum rcode worker_look(struct processor *worker, int32_t partition, struct identity who,
                        struct buf *out, bool *ret_found, struct err *err) WARN_UNUSED;
+
+/* The certificate's metadata; returns its length. */
+size_t worker_certificate_text(const struct certificate *certificate,
+                               char ret_text[PORT_METADATA_MAX + 1]);
+
+/* For tools: closes a partition and deletes its local state. */
+enum rcode worker_remove(struct processor *worker, int32_t partition, struct err *err) WARN_UNUSED;
+
+/* For tools: the store of an open partition, to look at between two batches. */
+struct store *worker_store(const struct processor *worker, int32_t partition);
 
 const struct worker_stats *worker_stats(const struct processor *worker);
