@@ -1,4 +1,4 @@
-/* rimbalzo state get|list: what the recipients topic says; no worker is needed. */
+/* rimbalzo state get|list|verify: what the recipients topic says; no worker is needed. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,11 +10,12 @@
 #include "cli/deployment.h"
 #include "cli/recipient_view.h"
 #include "cli/settings.h"
+#include "cli/state_verify.h"
 #include "codec/record.h"
 #include "domain/address.h"
 #include "kafka/reader.h"
 
-enum action { ACTION_NONE, ACTION_GET, ACTION_LIST };
+enum action { ACTION_NONE, ACTION_GET, ACTION_LIST, ACTION_VERIFY };
 enum { KEY_TENANT = 't', KEY_STATUS = 's', KEY_DOMAIN = 'd' };
 
 struct options {
@@ -25,6 +26,7 @@ struct options {
     const char *tenant;
     int status;         /* enum recipient_status, -1: any */
     const char *domain; /* NULL: any */
+    struct state_verify_options verify;
 };
 
 /* What reading needs. */
@@ -45,6 +47,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &options->settings;
         state->child_inputs[1] = &options->output;
+        state->child_inputs[2] = &options->verify;
         return 0;
     case KEY_TENANT:
         options->tenant = arg;
@@ -62,17 +65,20 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             options->action = ACTION_GET;
         else if (options->action == ACTION_NONE && strcmp(arg, "list") == 0)
             options->action = ACTION_LIST;
+        else if (options->action == ACTION_NONE && strcmp(arg, "verify") == 0)
+            options->action = ACTION_VERIFY;
         else if (options->action == ACTION_GET && !options->address)
             options->address = arg;
         else
-            argp_error(state, "\"%s\" is one argument too many, or neither get nor list", arg);
+            argp_error(state, "\"%s\" is one argument too many, or none of get, list and verify",
+                       arg);
         return 0;
     case ARGP_KEY_END:
         if (options->action == ACTION_NONE)
-            argp_error(state, "say get ADDRESS, or list");
+            argp_error(state, "say get ADDRESS, list or verify");
         if (options->action == ACTION_GET && !options->address)
             argp_error(state, "get takes an address");
-        if (options->action == ACTION_GET && (options->status >= 0 || options->domain))
+        if (options->action != ACTION_LIST && (options->status >= 0 || options->domain))
             argp_error(state, "--status and --domain are for list");
         return 0;
     default:
@@ -326,28 +332,41 @@ int cmd_state(int argc, char **argv)
         {"status", KEY_STATUS, "STATUS", 0, "list only ACTIVE, SUSPENDED or SUPPRESSED", 0},
         {"domain", KEY_DOMAIN, "DOMAIN", 0, "list only recipients of this domain", 0},
         {0}};
-    static const struct argp_child children[] = {
-        {&settings_argp, 0, "Configuration:", 1}, {&output_argp, 0, "", 2}, {0}};
-    static const struct argp argp = {argp_options,
-                                     parse,
-                                     "get ADDRESS\nlist",
-                                     "Shows the state of one recipient, or of all.\v"
-                                     "Reads the recipients topic to its end; get reads one "
-                                     "partition of it, and exits with 1 when "
-                                     "nothing is known of the address. A suspension that has gone "
-                                     "stale is shown as ACTIVE, with "
-                                     "lapsed set.",
-                                     children,
-                                     NULL,
-                                     NULL};
-    struct options options = {.status = -1, .output = OUTPUT_TABLE};
+    static const struct argp_child children[] = {{&settings_argp, 0, "Configuration:", 1},
+                                                 {&output_argp, 0, "", 2},
+                                                 {&state_verify_argp, 0, "", 3},
+                                                 {0}};
+    static const struct argp argp = {
+        argp_options,
+        parse,
+        "get ADDRESS\nlist\nverify",
+        "Shows the state of one recipient, or of all, or proves it.\v"
+        "Reads the recipients topic to its end; get reads one "
+        "partition of it, and exits with 1 when "
+        "nothing is known of the address. A suspension that has gone "
+        "stale is shown as ACTIVE, with "
+        "lapsed set. verify recomputes all states from the input up to the "
+        "certificates, beside running workers. The recipients topic must be "
+        "what the certificates say, nothing may have been written to it by "
+        "anybody else, and each state must be what the input makes of it "
+        "under this configuration and these rules. It exits with 1 and "
+        "shows recipients and fields if not, and with 75 if recipients have "
+        "events that the input does not hold any more. With --keep only "
+        "what has come since the last time is read, and retention may take "
+        "the rest.",
+        children,
+        NULL,
+        NULL};
+    struct options options = {.status = -1, .output = OUTPUT_TABLE, .verify.examples = 20};
     struct settings settings = {0};
     struct err err = {0};
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     if (settings_load(&options.settings, &settings, &err) != OK)
         return cli_fail(&err);
     settings_log(&settings);
-    int code = run(&options, &settings);
+    int code = options.action == ACTION_VERIFY
+                   ? state_verify(&options.verify, &settings, options.output)
+                   : run(&options, &settings);
     settings_deinit(&settings);
     return code;
 }

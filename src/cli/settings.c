@@ -4,6 +4,11 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/hash.h"
+#include "embedded.h"
+#include "ops/text_file.h"
+
+#define RULES_SIZE_MAX ((size_t)16 << 20)
 
 /* --- options --- */
 
@@ -169,6 +174,77 @@ enum rcode settings_rules(const char *file, struct rule_set **ret_rules, struct 
 
 /* --- all --- */
 
+/* Whether what a recipient's state becomes depends on the key, and nothing else does: where records
+ * and states are, and whose they are, is not for an overlay to change. */
+static bool decides(const char *key)
+{
+    static const char *const keys[] = {"policies.",           "unknown.as",
+                                       "transient.delays",    "stale_after",
+                                       "answer.tolerance",    "frequent.window",
+                                       "recipient.retention", "suppression.lift_on_delivery",
+                                       "event.max_ahead",     "rules.file"};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+        if (strncmp(key, keys[i], strlen(keys[i])) == 0)
+            return true;
+    return false;
+}
+
+/* Appends the value of a key; false: it is not given. */
+static bool find_row(const struct config *config, const char *key, struct buf *value)
+{
+    struct config_row row;
+    for (int i = 0; buf_clear(value), config_row(config, i, &row, value); i++)
+        if (strcmp(row.key, key) == 0)
+            return true;
+    return false;
+}
+
+enum rcode settings_check_overlay(const struct settings *base, const struct settings *overlaid,
+                                  struct err *err)
+{
+    struct config_row row;
+    struct buf value, before;
+    enum rcode rc = OK;
+    buf_init(&value);
+    buf_init(&before);
+    for (int i = 0; buf_clear(&value), config_row(overlaid->config, i, &row, &value); i++) {
+        bool same = decides(row.key) || (find_row(base->config, row.key, &before) &&
+                                         str_equal(buf_view(&value), buf_view(&before)));
+        if (!same) {
+            rc = config_fault(err, row.place, row.key,
+                              "cannot be another for a replay: only policies, rules and what else "
+                              "decides about recipients can");
+            break;
+        }
+    }
+    buf_deinit(&value);
+    buf_deinit(&before);
+    return rc;
+}
+
+uint64_t settings_fingerprint(const struct settings *settings)
+{
+    const struct config *config = settings->config;
+    struct config_row row;
+    struct buf all, value;
+    struct err ignored;
+    buf_init(&all);
+    buf_init(&value);
+    buf_printf(&all, "%s %d", RIMBALZO_VERSION, (int)config->recipient.local_part);
+    for (int i = 0; buf_clear(&value), config_row(config, i, &row, &value); i++)
+        if (decides(row.key))
+            buf_printf(&all, "\n%s %.*s", row.key, STR_ARG(buf_view(&value)));
+    for (const struct embedded_file *file = embedded_files; file->name; file++)
+        if (!config->rules.file && strcmp(file->name, RULES_TEXT_DEFAULT) == 0)
+            buf_append(&all, file->data, file->size);
+    if (config->rules.file)
+        (void)!text_file_read(config->rules.file, RULES_SIZE_MAX, &all, &ignored);
+    uint64_t fingerprint = hash_xxh3(all.data, all.len);
+    buf_deinit(&all);
+    buf_deinit(&value);
+    return fingerprint;
+}
+
 enum rcode settings_load(const struct settings_options *options, struct settings *ret_settings,
                          struct err *err)
 {
@@ -176,7 +252,8 @@ enum rcode settings_load(const struct settings_options *options, struct settings
     struct config_options config_options = {.file = options->file,
                                             .sets = options->sets,
                                             .set_count = options->set_count,
-                                            .environment = (const char *const *)environ};
+                                            .environment = (const char *const *)environ,
+                                            .overlay = options->overlay};
     enum rcode rc = config_load(&config_options, &settings.config, err);
     if (rc == OK)
         rc = settings_policies(settings.config, &settings.policies, err);

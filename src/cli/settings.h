@@ -16,6 +16,7 @@ struct settings_options {
     const char *file;
     const char *sets[SETTINGS_SETS_MAX];
     int set_count;
+    const char *overlay; /* a file above everything else; NULL: none */
 };
 
 /* `-c FILE`, `--set KEY=VALUE`; input: struct settings_options *. A child parser, see cli/cli.h. */
@@ -32,6 +33,13 @@ struct settings {
 enum rcode settings_load(const struct settings_options *options, struct settings *ret_settings,
                          struct err *err) WARN_UNUSED;
 void settings_deinit(struct settings *settings); /* of a loaded or zeroed one */
+
+/* Of everything that decides about recipients: other decisions, another number. */
+uint64_t settings_fingerprint(const struct settings *settings);
+
+/* E_CONFIG when the two differ in a key that decides nothing about recipients. */
+enum rcode settings_check_overlay(const struct settings *base, const struct settings *overlaid,
+                                  struct err *err) WARN_UNUSED;
 
 /* The policies of a configuration, checked. E_CONFIG with the position of the key at fault. */
 enum rcode settings_policies(const struct config *config, struct policy_set *ret_policies,

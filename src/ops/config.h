@@ -172,6 +172,7 @@ struct config_options {
     const char *const *sets; /* arguments of --set, "KEY=VALUE", in order */
     int set_count;
     const char *const *environment; /* "NAME=value", NULL-terminated (environ); NULL: none */
+    const char *overlay;            /* a file that overrides all of these; NULL: none */
     struct buf *faults; /* every error, a line each, not only the first; NULL: not wanted */
 };
 

@@ -146,6 +146,8 @@ enum rcode config_load(const struct config_options *options, struct config **ret
         load_variable(&loader, options->environment[i]);
     for (int i = 0; i < options->set_count; i++)
         load_set(&loader, options->sets[i]);
+    if (options->overlay)
+        load_file(&loader, options->overlay);
     if (loader.faults.count == 0) {
         derive(loader.config);
         config_check(loader.config, &loader.faults);

@@ -109,6 +109,14 @@ enum rcode replay_load(struct replay *replay, int32_t partition, const struct po
     return replay->worker->ops->restore_apply(replay->worker, partition, records, count, next, err);
 }
 
+enum rcode replay_certificate(struct replay *replay, const struct port_committed *committed,
+                              struct certificate *ret_certificate, struct err *err)
+{
+    struct str metadata = {committed->metadata, committed->metadata_len};
+    return replay->worker->ops->certificate_parse(replay->worker, committed->certificate_offset,
+                                                  metadata, ret_certificate, err);
+}
+
 const struct store_meta *replay_meta(const struct replay *replay, int32_t partition)
 {
     return store_meta(replay_store(replay, partition));

@@ -56,6 +56,10 @@ enum rcode replay_feed(struct replay *replay, int32_t partition, const struct po
 enum rcode replay_load(struct replay *replay, int32_t partition, const struct port_record *records,
                        size_t count, int64_t next, struct err *err) WARN_UNUSED;
 
+/* The group's certificate as the worker reads it. E_CERTIFICATE_INVALID. */
+enum rcode replay_certificate(struct replay *replay, const struct port_committed *committed,
+                              struct certificate *ret_certificate, struct err *err) WARN_UNUSED;
+
 /* As of the last record fed or loaded. */
 const struct store_meta *replay_meta(const struct replay *replay, int32_t partition);
 struct store *replay_store(const struct replay *replay, int32_t partition);

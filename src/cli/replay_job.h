@@ -1,0 +1,108 @@
+/*
+ * What `replay diff`, `replay apply` and `state verify` have in common: for every partition, the
+ * state that the group's certificate speaks of is recomputed from the input and held against the
+ * one that the recipients topic tells. Threads share the partitions out; each has readers and
+ * temporary stores of its own (replay/replay.h).
+ *
+ * Workers may run meanwhile. The end of the recipients topic is asked for before the certificates:
+ * a record before that end belongs to a transaction that had committed, and so did its certificate.
+ * Hence whatever stands between a certificate's position and that end was written by no worker.
+ */
+#pragma once
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "cli/deployment.h"
+#include "cli/settings.h"
+#include "kafka/reader.h"
+#include "kafka/topics.h"
+#include "replay/compare.h"
+#include "replay/replay.h"
+#include "replay/standing.h"
+
+struct replay_job;
+
+/* One partition, and what was found out about it. */
+struct replay_partition {
+    int32_t partition;
+    struct certificate certificate; /* what the live state reflects; all 0: nothing yet */
+    bool certified;
+    int64_t input_start;                /* the input's log start */
+    int64_t state_start, state_end;     /* of the recipients topic */
+    int64_t from;                       /* first input offset that was folded now */
+    int64_t lost;                       /* input offsets below that nobody can fold any more */
+    int64_t foreign;                    /* records behind the certificate's position */
+    uint64_t live_entries, live_digest; /* at the certificate's position */
+    int64_t stream_time_ms;             /* as recomputed */
+    uint64_t recipients;                /* compared */
+    int64_t differences[DIFFERENCE_KIND_COUNT];
+    int64_t unprovable; /* differences that the lost offsets explain */
+    bool live_holds;    /* the recipients topic is what the certificate says */
+    struct replay_worker *worker;
+};
+
+struct replay_job_options {
+    const struct settings *live;   /* as the workers have them */
+    const struct settings *wanted; /* to recompute under; may be the same */
+    int threads;                   /* 0: as many as processors */
+    const char *dir;               /* of temporary stores; NULL: state_dir */
+    const char *keep; /* where recomputed state stays for the next time; NULL: nowhere */
+    bool outputs;     /* keep what stands of the outputs, and all stores, until the end */
+    void *context;
+    /* Of every recipient that differs; one at a time, from any thread. `explained`: the input that
+     * was lost may be the reason. */
+    enum rcode (*differs)(void *context, const struct replay_partition *partition,
+                          const struct difference *difference, bool explained, struct err *err);
+};
+
+/* What a thread works with. */
+struct replay_worker {
+    struct replay_job *job;
+    pthread_t id;
+    int number;
+    struct kafka_reader *reader;
+    struct replay *live, *wanted;
+    struct standing *standing; /* NULL: not wanted */
+    struct codec *codec;
+    struct replay_partition *partition; /* in hand */
+    int64_t next;                       /* offset that the reading in hand has come to */
+    struct err err;
+};
+
+struct replay_job {
+    struct replay_job_options options;
+    struct deployment deployment;
+    struct topics_facts facts;
+    char *name;      /* of this process' temporary stores */
+    char *decisions; /* cluster and fingerprint of `wanted`, for what is kept */
+    struct replay_partition *partitions;
+    int32_t count;
+    struct replay_worker *workers;
+    int worker_count;
+    pthread_mutex_t lock;     /* of differs */
+    atomic_int next;          /* partition that nobody has taken */
+    atomic_llong done, total; /* offsets */
+    atomic_llong records;     /* folded */
+    atomic_bool stop;
+};
+
+/* Asks for topics, offsets and certificates. The settings must outlive it. */
+enum rcode replay_job_open(struct replay_job *job, const struct replay_job_options *options,
+                           struct err *err) WARN_UNUSED;
+/* Recomputes and compares. A signal: its number in `ret_signal`. */
+enum rcode replay_job_run(struct replay_job *job, int *ret_signal, struct err *err) WARN_UNUSED;
+/* Deletes what is temporary. Of an opened or zeroed one. */
+void replay_job_close(struct replay_job *job);
+
+/* "recomputed 1000 records of 4 partitions in 0.5 s (2000/s)" on stderr. */
+void replay_job_tell(const struct replay_job *job, int64_t ms);
+
+/* One partition, by the worker that took it (replay_part.c). */
+enum rcode replay_part_run(struct replay_worker *worker, struct replay_partition *partition,
+                           struct err *err) WARN_UNUSED;
+/* Compares once more, with another visitor; while everything is kept (options.outputs). */
+enum rcode replay_part_compare(struct replay_worker *worker, struct replay_partition *partition,
+                               compare_visit *visit, void *context, struct err *err) WARN_UNUSED;
+/* Whether input that was lost may be the reason of a difference. */
+bool replay_part_explained(const struct replay_partition *partition,
+                           const struct difference *difference);
