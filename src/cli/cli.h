@@ -131,6 +131,7 @@ int cmd_ingest(int argc, char **argv);
 int cmd_lag(int argc, char **argv);
 int cmd_log_hash(int argc, char **argv);
 int cmd_produce_sample(int argc, char **argv);
+int cmd_replay(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_state(int argc, char **argv);
 int cmd_topics(int argc, char **argv);

@@ -100,6 +100,9 @@ void replay_job_tell(const struct replay_job *job, int64_t ms);
 /* One partition, by the worker that took it (replay_part.c). */
 enum rcode replay_part_run(struct replay_worker *worker, struct replay_partition *partition,
                            struct err *err) WARN_UNUSED;
+/* Only the live state, into the worker's store of it. */
+enum rcode replay_part_load(struct replay_worker *worker, struct replay_partition *partition,
+                            struct err *err) WARN_UNUSED;
 /* Compares once more, with another visitor; while everything is kept (options.outputs). */
 enum rcode replay_part_compare(struct replay_worker *worker, struct replay_partition *partition,
                                compare_visit *visit, void *context, struct err *err) WARN_UNUSED;

@@ -168,6 +168,13 @@ static enum rcode read_live(struct replay_worker *worker, struct replay_partitio
     return rc;
 }
 
+enum rcode replay_part_load(struct replay_worker *worker, struct replay_partition *partition,
+                            struct err *err)
+{
+    worker->partition = partition;
+    return read_live(worker, partition, err);
+}
+
 bool replay_part_explained(const struct replay_partition *partition,
                            const struct difference *difference)
 {

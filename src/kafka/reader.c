@@ -26,6 +26,7 @@ struct run {
     int64_t *end;                /* of start[i] */
     int count;
     int64_t total;
+    bool ended; /* the caller has had enough */
 };
 
 enum rcode kafka_reader_open(struct kafka_properties properties, const char *group,
@@ -168,10 +169,13 @@ static enum rcode poll_once(struct run *run, size_t *ret_count, struct err *err)
     enum rcode rc =
         scan_poll(&reader->scan, POLL_MS, POLL_RECORDS, reader->records, ret_count, err);
     size_t count = rc == OK ? within(run, reader->records, *ret_count) : 0;
-    if (reading->batch)
-        return count ? reading->batch(reading->context, reader->records, count, err) : rc;
-    for (size_t i = 0; rc == OK && i < count; i++)
+    if (rc != OK)
+        return rc;
+    if (reading->batch && count)
+        rc = reading->batch(reading->context, reader->records, count, err);
+    for (size_t i = 0; rc == OK && !reading->batch && i < count; i++)
         rc = reading->record(reading->context, &reader->records[i], err);
+    run->ended = rc != OK;
     return rc;
 }
 
@@ -187,7 +191,7 @@ static enum rcode read_all(struct run *run, struct err *err)
         done = done_of(run);
         if (done > before)
             heard_ms = now_ms;
-        if (rc != OK && rcode_disposition(rc) == DISPOSITION_RETRY &&
+        if (rc != OK && !run->ended && rcode_disposition(rc) == DISPOSITION_RETRY &&
             now_ms - heard_ms < SILENCE_MS)
             rc = OK;
         else if (rc == OK && now_ms - heard_ms >= SILENCE_MS)
