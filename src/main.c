@@ -21,6 +21,7 @@ static const struct {
     {"ingest", cmd_ingest, "bounces of mails, logs and webhooks as records into the input topic"},
     {"produce-sample", cmd_produce_sample, "produce realistic records to the input topic"},
     {"state", cmd_state, "what is known of a recipient: get, list, verify"},
+    {"explain", cmd_explain, "the story of one recipient, event by event"},
     {"replay", cmd_replay, "recompute the state from the input: plan, diff, apply"},
     {"classify", cmd_classify, "class and reason of a bounce, or of one per line of stdin"},
     {"decode", cmd_decode, "print an Avro message as JSON"},

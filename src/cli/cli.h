@@ -127,6 +127,7 @@ int cmd_decode(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_dispatcher(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
 int cmd_ingest(int argc, char **argv);
 int cmd_lag(int argc, char **argv);
 int cmd_log_hash(int argc, char **argv);

@@ -92,13 +92,20 @@ static void remove_stores(const char *dir, const char *name)
     buf_deinit(&path);
 }
 
-/* `<app>.replay-<process>-<thread>-<what>` */
-static char *store_name(const struct replay_job *job, int thread, const char *what)
+static void name_stores(struct replay_worker *worker)
 {
-    struct buf name;
-    buf_init(&name);
-    buf_printf(&name, "%s%ld-%d-%s%c", job->name, (long)getpid(), thread, what, 0);
-    return name.data;
+    static const char *const whats[REPLAY_STORE_COUNT] = {
+#define X(constant, string) [constant] = string,
+        REPLAY_STORES(X)
+#undef X
+    };
+    for (int i = 0; i < REPLAY_STORE_COUNT; i++) {
+        struct buf name;
+        buf_init(&name);
+        buf_printf(&name, "%s%ld-%d-%s%c", worker->job->name, (long)getpid(), worker->number,
+                   whats[i], 0);
+        worker->names[i] = name.data;
+    }
 }
 
 static void remove_leftovers(const struct replay_job *job)
@@ -132,8 +139,8 @@ static void on_again(void *context)
         standing_again(worker->standing);
 }
 
-static struct worker_options worker_options_of(const struct replay_job *job,
-                                               const struct settings *settings, const char *app)
+struct worker_options replay_job_worker(const struct replay_job *job,
+                                        const struct settings *settings, const char *name)
 {
     const struct config *config = job->options.live->config;
     struct worker_options options = {
@@ -141,7 +148,7 @@ static struct worker_options worker_options_of(const struct replay_job *job,
         .rules = settings->rules,
         .codec = {.schemas_dir = config->schemas.dir},
         .state = {.dir = dir_of(job),
-                  .app = app,
+                  .app = name,
                   .cluster_id = job->facts.cluster_id,
                   .durability = STORE_REBUILD,
                   .map_size_initial = (size_t)config->store.map_size_initial}};
@@ -153,15 +160,13 @@ static struct worker_options worker_options_of(const struct replay_job *job,
 static enum rcode open_replays(struct replay_worker *worker, struct err *err)
 {
     struct replay_job *job = worker->job;
-    char *live = store_name(job, worker->number, "live");
-    char *wanted = store_name(job, worker->number, "wanted");
-    struct replay_options live_options = {.worker =
-                                              worker_options_of(job, job->options.live, live)};
-    struct replay_options wanted_options = {.worker =
-                                                worker_options_of(job, job->options.wanted, wanted),
-                                            .context = worker,
-                                            .sent = on_sent,
-                                            .again = on_again};
+    struct replay_options live_options = {
+        .worker = replay_job_worker(job, job->options.live, worker->names[REPLAY_LIVE])};
+    struct replay_options wanted_options = {
+        .worker = replay_job_worker(job, job->options.wanted, worker->names[REPLAY_WANTED]),
+        .context = worker,
+        .sent = on_sent,
+        .again = on_again};
     struct state_options *kept = &wanted_options.worker.state;
     if (job->options.keep) {
         kept->dir = job->options.keep;
@@ -172,15 +177,11 @@ static enum rcode open_replays(struct replay_worker *worker, struct err *err)
     if (rc == OK)
         rc = replay_new(&wanted_options, &worker->wanted, err);
     if (rc == OK && job->options.outputs) {
-        char *outputs = store_name(job, worker->number, "outputs");
         struct state_options state = live_options.worker.state;
-        state.app = outputs;
+        state.app = worker->names[REPLAY_OUTPUTS];
         rc = standing_new(&state, job->deployment.topics[TOPIC_BOUNCES], &live_options.worker.codec,
                           &worker->standing, err);
-        mem_free(outputs);
     }
-    mem_free(live);
-    mem_free(wanted);
     return rc;
 }
 
@@ -188,6 +189,7 @@ static enum rcode open_worker(struct replay_worker *worker, struct err *err)
 {
     struct replay_job *job = worker->job;
     struct codec_options codec = {.schemas_dir = job->options.live->config->schemas.dir};
+    name_stores(worker);
     enum rcode rc = codec_new(&codec, &worker->codec, err);
     if (rc == OK)
         rc = kafka_reader_open(job->deployment.properties, job->deployment.worker_group,
@@ -197,16 +199,15 @@ static enum rcode open_worker(struct replay_worker *worker, struct err *err)
 
 static void close_worker(struct replay_worker *worker)
 {
-    static const char *const names[] = {"live", "wanted", "outputs"};
     kafka_reader_close(worker->reader);
     standing_free(worker->standing);
     replay_free(worker->live);
     replay_free(worker->wanted);
     codec_free(worker->codec);
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        char *name = store_name(worker->job, worker->number, names[i]);
-        remove_stores(dir_of(worker->job), name);
-        mem_free(name);
+    for (int i = 0; i < REPLAY_STORE_COUNT; i++) {
+        if (worker->names[i])
+            remove_stores(dir_of(worker->job), worker->names[i]);
+        mem_free(worker->names[i]);
     }
 }
 
@@ -237,7 +238,7 @@ static int thread_count(const struct replay_job *job)
     return threads > 0 ? threads : 1;
 }
 
-static void name_stores(struct replay_job *job)
+static void name_job(struct replay_job *job)
 {
     struct buf name;
     buf_init(&name);
@@ -263,7 +264,7 @@ enum rcode replay_job_open(struct replay_job *job, const struct replay_job_optio
         return rc;
     job->count = job->facts.partition_counts[TOPIC_BOUNCES];
     job->partitions = mem_zalloc((size_t)job->count * sizeof(*job->partitions));
-    name_stores(job);
+    name_job(job);
     remove_leftovers(job);
     int threads = thread_count(job);
     job->workers = mem_zalloc((size_t)threads * sizeof(*job->workers));

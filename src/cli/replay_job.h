@@ -55,11 +55,21 @@ struct replay_job_options {
                           const struct difference *difference, bool explained, struct err *err);
 };
 
+#define REPLAY_STORES(X)                                                                           \
+    X(REPLAY_LIVE, "live")                                                                         \
+    X(REPLAY_WANTED, "wanted")                                                                     \
+    X(REPLAY_OUTPUTS, "outputs")                                                                   \
+    X(REPLAY_TOLD, "told") /* of `explain` */
+#define X(constant, string) constant,
+enum replay_store { REPLAY_STORES(X) REPLAY_STORE_COUNT };
+#undef X
+
 /* What a thread works with. */
 struct replay_worker {
     struct replay_job *job;
     pthread_t id;
     int number;
+    char *names[REPLAY_STORE_COUNT]; /* `<app>.replay-<process>-<thread>-<what>`: of its stores */
     struct kafka_reader *reader;
     struct replay *live, *wanted;
     struct standing *standing; /* NULL: not wanted */
@@ -97,6 +107,9 @@ void replay_job_close(struct replay_job *job);
 /* "recomputed 1000 records of 4 partitions in 0.5 s (2000/s)" on stderr. */
 void replay_job_tell(const struct replay_job *job, int64_t ms);
 
+/* How a replay under these settings is made, with its stores under this name of a thread's. */
+struct worker_options replay_job_worker(const struct replay_job *job,
+                                        const struct settings *settings, const char *name);
 /* One partition, by the worker that took it (replay_part.c). */
 enum rcode replay_part_run(struct replay_worker *worker, struct replay_partition *partition,
                            struct err *err) WARN_UNUSED;
