@@ -35,25 +35,45 @@ static enum rcode feed(void *context, const struct port_record *records, size_t 
     return rc;
 }
 
+static enum rcode load_some(struct replay_worker *worker, const struct port_record *records,
+                            size_t count, int64_t next, struct err *err)
+{
+    return count
+               ? replay_load(worker->live, worker->partition->partition, records, count, next, err)
+               : OK;
+}
+
+/* What there is at the certificate's position. */
+static void note_certified(struct replay_worker *worker)
+{
+    struct replay_partition *partition = worker->partition;
+    const struct certificate *certificate = &partition->certificate;
+    const struct store_meta *meta = replay_meta(worker->live, partition->partition);
+    partition->live_entries = meta->entries;
+    partition->live_digest = meta->digest;
+    partition->live_holds =
+        meta->entries == certificate->entries && meta->digest == certificate->digest;
+}
+
 static enum rcode load(void *context, const struct port_record *records, size_t count,
                        struct err *err)
 {
     struct replay_worker *worker = context;
-    int64_t next = records[count - 1].offset + 1;
+    struct replay_partition *partition = worker->partition;
+    int64_t next = records[count - 1].offset + 1, at = partition->certificate.log_next;
+    size_t certified = 0;
     if (atomic_load(&worker->job->stop))
         return stopped(err);
-    enum rcode rc =
-        replay_load(worker->live, worker->partition->partition, records, count, next, err);
+    while (certified < count && records[certified].offset < at)
+        certified++;
+    enum rcode rc = load_some(worker, records, certified, next < at ? next : at, err);
+    if (rc == OK && certified < count && !partition->foreign)
+        note_certified(worker);
+    partition->foreign += (int64_t)(count - certified);
+    if (rc == OK)
+        rc = load_some(worker, records + certified, count - certified, next, err);
     count_done(worker, next);
     return rc;
-}
-
-static enum rcode count_foreign(void *context, const struct port_record *records, size_t count,
-                                struct err *err)
-{
-    struct replay_worker *worker = context;
-    worker->partition->foreign += (int64_t)count;
-    return load(context, records, count, err);
 }
 
 /* Markers of a transaction may come a moment after its offsets. */
@@ -147,18 +167,12 @@ static enum rcode read_live(struct replay_worker *worker, struct replay_partitio
                             struct err *err)
 {
     int64_t next, at = partition->certificate.log_next;
+    int64_t until = at > partition->state_end ? at : partition->state_end;
     enum rcode rc = replay_open(worker->live, partition->partition, &next, err);
     if (rc == OK)
-        rc = read_range(worker, TOPIC_RECIPIENTS, partition->state_start, at, load, err);
-    if (rc != OK)
-        return rc;
-    const struct store_meta *meta = replay_meta(worker->live, partition->partition);
-    partition->live_entries = meta->entries;
-    partition->live_digest = meta->digest;
-    partition->live_holds = meta->entries == partition->certificate.entries &&
-                            meta->digest == partition->certificate.digest;
-    int64_t from = at > partition->state_start ? at : partition->state_start;
-    rc = read_range(worker, TOPIC_RECIPIENTS, from, partition->state_end, count_foreign, err);
+        rc = read_range(worker, TOPIC_RECIPIENTS, partition->state_start, until, load, err);
+    if (rc == OK && !partition->foreign)
+        note_certified(worker);
     if (rc == OK && !partition->certified && partition->foreign)
         rc = err_set(err, E_CERTIFICATE_LOST,
                      "partition %d of %s holds states, and group %s has no certificate that says "

@@ -14,6 +14,8 @@
 void apply_init(struct apply *apply, const struct apply_options *options)
 {
     *apply = (struct apply){.options = *options};
+    if (!apply->options.recipients_max)
+        apply->options.recipients_max = RECIPIENTS_MAX;
     buf_init(&apply->value);
 }
 
@@ -197,7 +199,7 @@ static enum rcode write_one(void *context, const struct difference *difference, 
         return rc;
     correct_account(difference, &apply->certificate.entries, &apply->certificate.digest);
     apply->recipients++;
-    return ++apply->in_hand == RECIPIENTS_MAX ? commit(apply, err) : OK;
+    return ++apply->in_hand == apply->options.recipients_max ? commit(apply, err) : OK;
 }
 
 /* Nobody has run since the live state was read. */

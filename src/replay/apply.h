@@ -21,6 +21,7 @@ struct apply_options {
     const struct policy_set *policies;
     const int32_t *partition_counts; /* by topic */
     int64_t now_ms;                  /* wall clock */
+    int recipients_max;              /* of one transaction; 0: 1000 */
 };
 
 /* One partition to be written. */

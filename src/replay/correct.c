@@ -181,7 +181,8 @@ static enum rcode correct_commands(const struct work *work, const struct recipie
     const struct correction *correction = work->correction;
     if (same_schedule(live, wanted))
         return OK;
-    enum rcode rc = live->recent_command_count ? send_cancel(work, live, wanted, err) : OK;
+    /* Something may pend from a life before this one. */
+    enum rcode rc = send_cancel(work, live, wanted, err);
     for (int i = 0; rc == OK && i < work->standing_count; i++) {
         struct retry_command command;
         if (work->standing[i].topic != TOPIC_DELAYED)
