@@ -278,6 +278,17 @@ static void reset_starts_empty(void **state)
     assert_kept(f);
 }
 
+static void a_removed_store_leaves_nothing(void **state)
+{
+    struct fixture *f = *state;
+    open_store(f);
+    assert_int_equal(store_remove(f->path, &f->err), E_STORE_LOCKED);
+    close_store(f);
+    assert_ok(f, store_remove(f->path, &f->err));
+    assert_int_equal(access(f->path, F_OK), -1);
+    assert_ok(f, store_remove(f->path, &f->err));
+}
+
 static void a_store_has_one_owner_within_a_process(void **state)
 {
     struct fixture *f = *state;
@@ -352,6 +363,7 @@ int main(void)
         store_test(sixth_start_without_a_commit_discards),
         store_test(commit_or_clean_close_ends_a_restart_loop),
         store_test(reset_starts_empty),
+        store_test(a_removed_store_leaves_nothing),
         store_test(a_store_has_one_owner_within_a_process),
         store_test(a_store_has_one_owner_among_processes),
         store_test(a_file_in_place_of_the_directory_is_an_error),
