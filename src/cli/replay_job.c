@@ -139,6 +139,11 @@ static void on_again(void *context)
         standing_again(worker->standing);
 }
 
+static struct codec_options codec_of(const struct replay_job *job)
+{
+    return (struct codec_options){.schemas_dir = job->options.live->config->schemas.dir};
+}
+
 struct worker_options replay_job_worker(const struct replay_job *job,
                                         const struct settings *settings, const char *name)
 {
@@ -146,7 +151,7 @@ struct worker_options replay_job_worker(const struct replay_job *job,
     struct worker_options options = {
         .policies = &settings->policies,
         .rules = settings->rules,
-        .codec = {.schemas_dir = config->schemas.dir},
+        .codec = codec_of(job),
         .state = {.dir = dir_of(job),
                   .app = name,
                   .cluster_id = job->facts.cluster_id,
@@ -188,7 +193,7 @@ static enum rcode open_replays(struct replay_worker *worker, struct err *err)
 static enum rcode open_worker(struct replay_worker *worker, struct err *err)
 {
     struct replay_job *job = worker->job;
-    struct codec_options codec = {.schemas_dir = job->options.live->config->schemas.dir};
+    struct codec_options codec = codec_of(job);
     name_stores(worker);
     enum rcode rc = codec_new(&codec, &worker->codec, err);
     if (rc == OK)

@@ -173,12 +173,6 @@ static enum rcode read_live(struct replay_worker *worker, struct replay_partitio
         rc = read_range(worker, TOPIC_RECIPIENTS, partition->state_start, until, load, err);
     if (rc == OK && !partition->foreign)
         note_certified(worker);
-    if (rc == OK && !partition->certified && partition->foreign)
-        rc = err_set(err, E_CERTIFICATE_LOST,
-                     "partition %d of %s holds states, and group %s has no certificate that says "
-                     "to which input they belong",
-                     partition->partition, worker->job->deployment.topics[TOPIC_RECIPIENTS],
-                     worker->job->deployment.worker_group);
     return rc;
 }
 
@@ -239,6 +233,12 @@ enum rcode replay_part_run(struct replay_worker *worker, struct replay_partition
     enum rcode rc = read_input(worker, partition, err);
     if (rc == OK)
         rc = read_live(worker, partition, err);
+    if (rc == OK && !partition->certified && partition->foreign)
+        rc = err_set(err, E_CERTIFICATE_LOST,
+                     "partition %d of %s holds states, and group %s has no certificate that says "
+                     "to which input they belong",
+                     partition->partition, worker->job->deployment.topics[TOPIC_RECIPIENTS],
+                     worker->job->deployment.worker_group);
     if (rc == OK)
         rc = replay_part_compare(worker, partition, note, worker, err);
     if (rc != OK || options->outputs)
