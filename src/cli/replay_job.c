@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "cli/cli.h"
 #include "cli/progress.h"
 #include "cli/topics_setup.h"
 
@@ -285,7 +286,8 @@ enum rcode replay_job_open(struct replay_job *job, const struct replay_job_optio
     return rc;
 }
 
-/* Until all threads are done or a signal comes; its number or 0. */
+/* Until all threads are done; after a signal they end soon. Its number or 0. A second one ends the
+ * process, with temporary stores left for the next to remove. */
 static int watch(struct replay_job *job, int started, const sigset_t *signals)
 {
     static const struct timespec tick = {.tv_nsec = TICK_MS * 1000000L};
@@ -294,7 +296,9 @@ static int watch(struct replay_job *job, int started, const sigset_t *signals)
     progress_begin(&progress, "offsets");
     for (int i = 0; i < started;) {
         int got = sigtimedwait(signals, NULL, &tick);
-        if (got > 0 && !number) {
+        if (got > 0 && number)
+            _exit(EXIT_CODE_SIGNAL + got);
+        if (got > 0) {
             number = got;
             atomic_store(&job->stop, true);
         }

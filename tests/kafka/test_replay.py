@@ -4,6 +4,7 @@
 import os
 import re
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 # pylint: disable=wrong-import-position
@@ -29,6 +30,27 @@ def verify_is_clean_beside_a_worker(s, pipeline, worker):
     done = s.run("state", "verify", "-o", "jsonl", config=worker)
     assert not done.stdout and "verified" in done.stderr, done.stderr
     tell(done)
+
+
+def verify_is_clean_while_records_flow(s, pipeline, worker):
+    """What the workers commit meanwhile is no difference, and nobody else's."""
+    feeder, done = pipeline.feeder(pipeline.stream(seed=302, count=1000)), threading.Event()
+
+    def feed():
+        while not done.wait(0.02):
+            feeder.give(10)
+
+    feeding = threading.Thread(target=feed)
+    feeding.start()
+    try:
+        for _ in range(3):
+            assert "verified" in s.run("state", "verify", config=worker).stderr
+    finally:
+        done.set()
+        feeding.join()
+        feeder.finish()
+    pipeline.wait_done([worker])
+    pipeline.verify()
 
 
 def the_same_policy_makes_no_difference(s, pipeline, worker):
@@ -111,7 +133,7 @@ def replay(s: Scenario):
     with claim("load with kills"):
         load_with_kills(pipeline)
     worker = pipeline.worker("w3").start().wait_ready()
-    for part in (verify_is_clean_beside_a_worker, the_same_policy_makes_no_difference,
+    for part in (verify_is_clean_beside_a_worker, verify_is_clean_while_records_flow, the_same_policy_makes_no_difference,
                  another_policy_differs_where_the_oracle_says, plan_tells_what_there_is, explain_tells_the_story,
                  a_counter_that_was_changed_is_named):
         with claim(part.__name__):
