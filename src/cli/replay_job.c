@@ -16,53 +16,6 @@
 
 #define TICK_MS 100
 
-/* --- what is asked before --- */
-
-static enum rcode ask_ends(struct replay_job *job, struct kafka_reader *reader, struct err *err)
-{
-    const char *const *topics = job->deployment.topics;
-    enum rcode rc = OK;
-    for (int32_t p = 0; rc == OK && p < job->count; p++) {
-        struct replay_partition *partition = &job->partitions[p];
-        struct port_watermarks input, state;
-        partition->partition = p;
-        rc = kafka_reader_watermarks(reader, topics[TOPIC_RECIPIENTS], p, &state, err);
-        if (rc == OK)
-            rc = kafka_reader_watermarks(reader, topics[TOPIC_BOUNCES], p, &input, err);
-        if (rc != OK)
-            break;
-        partition->input_start = input.log_start;
-        partition->state_start = state.log_start;
-        partition->state_end = state.stable;
-    }
-    return rc;
-}
-
-static enum rcode ask_certificates(struct replay_job *job, struct kafka_reader *reader,
-                                   struct replay *parser, struct err *err)
-{
-    const char *topics[] = {job->deployment.topics[TOPIC_BOUNCES],
-                            job->deployment.topics[TOPIC_RECIPIENTS]};
-    struct port_committed *committed = mem_zalloc((size_t)job->count * sizeof(*committed));
-    for (int32_t p = 0; p < job->count; p++)
-        committed[p].partition = p;
-    enum rcode rc = kafka_reader_committed(reader, job->deployment.worker_group, topics, committed,
-                                           job->count, err);
-    for (int32_t p = 0; rc == OK && p < job->count; p++) {
-        struct replay_partition *partition = &job->partitions[p];
-        partition->certified = committed[p].certificate_offset >= 0;
-        if (partition->certified)
-            rc = replay_certificate(parser, &committed[p], &partition->certificate, err);
-        int64_t input = partition->certificate.input_next - partition->input_start;
-        int64_t last = partition->certificate.log_next > partition->state_end
-                           ? partition->certificate.log_next
-                           : partition->state_end;
-        atomic_fetch_add(&job->total, (input > 0 ? input : 0) + last - partition->state_start);
-    }
-    mem_free(committed);
-    return rc;
-}
-
 /* --- temporary stores --- */
 
 static const char *dir_of(const struct replay_job *job)
@@ -279,10 +232,11 @@ enum rcode replay_job_open(struct replay_job *job, const struct replay_job_optio
         *worker = (struct replay_worker){.job = job, .number = job->worker_count};
         rc = open_worker(worker, err);
     }
-    if (rc == OK)
-        rc = ask_ends(job, job->workers[0].reader, err);
-    if (rc == OK)
-        rc = ask_certificates(job, job->workers[0].reader, job->workers[0].live, err);
+    for (int32_t p = 0; rc == OK && p < job->count; p++) {
+        job->partitions[p].partition = p;
+        rc = replay_part_ask(&job->workers[0], &job->partitions[p], err);
+        atomic_fetch_add(&job->total, replay_part_offsets(&job->partitions[p]));
+    }
     return rc;
 }
 

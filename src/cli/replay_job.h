@@ -4,9 +4,11 @@
  * one that the recipients topic tells. Threads share the partitions out; each has readers and
  * temporary stores of its own (replay/replay.h).
  *
- * Workers may run meanwhile. The end of the recipients topic is asked for before the certificates:
- * a record before that end belongs to a transaction that had committed, and so did its certificate.
- * Hence whatever stands between a certificate's position and that end was written by no worker.
+ * Workers may run meanwhile. The end of the recipients topic is asked for before the certificate: a
+ * record before that end belongs to a transaction that had committed, and so had its certificate.
+ * Hence whatever stands between the certificate's position and that end was written by no worker.
+ * What a running worker replaces behind the certificate may be compacted away before it, before it
+ * is read; then the certificate is asked for again.
  */
 #pragma once
 #include <pthread.h>
@@ -110,7 +112,13 @@ void replay_job_tell(const struct replay_job *job, int64_t ms);
 /* How a replay under these settings is made, with its stores under this name of a thread's. */
 struct worker_options replay_job_worker(const struct replay_job *job,
                                         const struct settings *settings, const char *name);
-/* One partition, by the worker that took it (replay_part.c). */
+/* What there is of a partition now, and its certificate (replay_part.c). */
+enum rcode replay_part_ask(struct replay_worker *worker, struct replay_partition *partition,
+                           struct err *err) WARN_UNUSED;
+/* How many offsets are to be read of it. */
+int64_t replay_part_offsets(const struct replay_partition *partition);
+
+/* One partition, by the worker that took it; it is asked about once more before. */
 enum rcode replay_part_run(struct replay_worker *worker, struct replay_partition *partition,
                            struct err *err) WARN_UNUSED;
 /* Only the live state, into the worker's store of it. */

@@ -1,4 +1,4 @@
-/* One partition of a replay: the input up to the certificate, the recipients topic, the comparison.
+/* One partition of a replay: the recipients topic, the input up to the certificate, the comparison.
  */
 #include <time.h>
 
@@ -6,6 +6,47 @@
 #include "cli/replay_job.h"
 
 #define STABLE_MS 15000
+#define TRIES_MAX 5 /* to read the recipients topic before it is compacted */
+
+enum rcode replay_part_ask(struct replay_worker *worker, struct replay_partition *partition,
+                           struct err *err)
+{
+    const struct deployment *deployment = &worker->job->deployment;
+    const char *topics[] = {deployment->topics[TOPIC_BOUNCES],
+                            deployment->topics[TOPIC_RECIPIENTS]};
+    struct port_watermarks input, state;
+    struct port_committed committed = {.partition = partition->partition};
+    enum rcode rc =
+        kafka_reader_watermarks(worker->reader, topics[1], partition->partition, &state, err);
+    if (rc == OK)
+        rc = kafka_reader_watermarks(worker->reader, topics[0], partition->partition, &input, err);
+    if (rc == OK)
+        rc = kafka_reader_committed(worker->reader, deployment->worker_group, topics, &committed, 1,
+                                    err);
+    if (rc != OK)
+        return rc;
+    partition->input_start = input.log_start;
+    partition->state_start = state.log_start;
+    partition->state_end = state.stable;
+    partition->certified = committed.certificate_offset >= 0;
+    partition->certificate = (struct certificate){0};
+    return partition->certified
+               ? replay_certificate(worker->live, &committed, &partition->certificate, err)
+               : OK;
+}
+
+/* Where the recipients topic is read to. */
+static int64_t state_until(const struct replay_partition *partition)
+{
+    int64_t at = partition->certificate.log_next;
+    return at > partition->state_end ? at : partition->state_end;
+}
+
+int64_t replay_part_offsets(const struct replay_partition *partition)
+{
+    int64_t input = partition->certificate.input_next - partition->input_start;
+    return (input > 0 ? input : 0) + state_until(partition) - partition->state_start;
+}
 
 static enum rcode stopped(struct err *err)
 {
@@ -163,16 +204,37 @@ static enum rcode read_input(struct replay_worker *worker, struct replay_partiti
     return rc;
 }
 
+static enum rcode read_state(struct replay_worker *worker, struct replay_partition *partition,
+                             struct err *err)
+{
+    int64_t next;
+    partition->foreign = 0;
+    enum rcode rc = replay_open(worker->live, partition->partition, &next, err);
+    if (rc == OK)
+        rc = read_range(worker, TOPIC_RECIPIENTS, partition->state_start, state_until(partition),
+                        load, err);
+    if (rc == OK && !partition->foreign)
+        note_certified(worker);
+    return rc;
+}
+
+/* Once more, while a worker's going on may be why the topic is not what the certificate says. */
 static enum rcode read_live(struct replay_worker *worker, struct replay_partition *partition,
                             struct err *err)
 {
-    int64_t next, at = partition->certificate.log_next;
-    int64_t until = at > partition->state_end ? at : partition->state_end;
-    enum rcode rc = replay_open(worker->live, partition->partition, &next, err);
-    if (rc == OK)
-        rc = read_range(worker, TOPIC_RECIPIENTS, partition->state_start, until, load, err);
-    if (rc == OK && !partition->foreign)
-        note_certified(worker);
+    enum rcode rc = OK;
+    for (int try = 0; rc == OK && try < TRIES_MAX; try++) {
+        int64_t at = partition->certificate.log_next;
+        rc = replay_part_ask(worker, partition, err);
+        if (rc != OK || (try > 0 && partition->certificate.log_next == at))
+            break;
+        if (try > 0)
+            rc = replay_restart(worker->live, partition->partition, err);
+        if (rc == OK)
+            rc = read_state(worker, partition, err);
+        if (partition->live_holds)
+            break;
+    }
     return rc;
 }
 
@@ -230,15 +292,15 @@ enum rcode replay_part_run(struct replay_worker *worker, struct replay_partition
     const struct replay_job_options *options = &worker->job->options;
     worker->partition = partition;
     partition->worker = worker;
-    enum rcode rc = read_input(worker, partition, err);
-    if (rc == OK)
-        rc = read_live(worker, partition, err);
+    enum rcode rc = read_live(worker, partition, err);
     if (rc == OK && !partition->certified && partition->foreign)
         rc = err_set(err, E_CERTIFICATE_LOST,
                      "partition %d of %s holds states, and group %s has no certificate that says "
                      "to which input they belong",
                      partition->partition, worker->job->deployment.topics[TOPIC_RECIPIENTS],
                      worker->job->deployment.worker_group);
+    if (rc == OK)
+        rc = read_input(worker, partition, err);
     if (rc == OK)
         rc = replay_part_compare(worker, partition, note, worker, err);
     if (rc != OK || options->outputs)

@@ -88,7 +88,7 @@ enum rcode kafka_reader_committed(struct kafka_reader *reader, const char *group
                                   const char *const topics[2], struct port_committed *inout,
                                   int count, struct err *err)
 {
-    static const struct timespec pause = {.tv_nsec = 100 * 1000000};
+    static const struct timespec pause = {.tv_nsec = 7 * 1000000}; /* between two transactions */
     int64_t deadline_ms = clock_monotonic_ms() + STABLE_MS;
     struct facts facts = {0};
     enum rcode rc;

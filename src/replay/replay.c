@@ -24,6 +24,7 @@ enum rcode replay_new(const struct replay_options *options, struct replay **ret_
 {
     struct replay *replay = mem_zalloc(sizeof(*replay));
     replay->port.ops = &sink_ops;
+    replay->port.replays = true;
     replay->options = *options;
     enum rcode rc = worker_new(&options->worker, &replay->worker, err);
     if (rc != OK) {

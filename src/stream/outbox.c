@@ -52,9 +52,10 @@ enum rcode outbox_dead_letter(struct port *port, const struct dead_letters *dead
                               const struct port_record *record, const struct err *why,
                               struct arena *arena, struct err *err)
 {
-    log_warn(rcode_name(why->code), why->text, LOG_S("topic", dead_letters->input),
-             LOG_I("partition", record->partition), LOG_I("offset", record->offset),
-             LOG_A("key", record->key));
+    if (!port->replays)
+        log_warn(rcode_name(why->code), why->text, LOG_S("topic", dead_letters->input),
+                 LOG_I("partition", record->partition), LOG_I("offset", record->offset),
+                 LOG_A("key", record->key));
     size_t count = (size_t)record->header_count + DEAD_LETTER_HEADERS;
     struct port_header *headers = arena_alloc(arena, count * sizeof(*headers));
     for (int i = 0; i < record->header_count; i++)

@@ -174,4 +174,5 @@ struct port {
     enum topic input;              /* the topic of the consumer */
     enum topic certificate;        /* the topic whose committed offset carries the certificate */
     long long sent[TOPIC_COUNT];   /* records in this transaction, counted by the outbox */
+    bool replays;                  /* it goes nowhere: what is sent was logged when it was first */
 };
