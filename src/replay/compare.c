@@ -130,8 +130,7 @@ int64_t recipient_events(const struct recipient *state)
 /* A side's view of one recipient. */
 struct view {
     struct str value;         /* null: nothing is stored */
-    bool readable;            /* of a value */
-    struct recipient stored;  /* of a readable one */
+    struct recipient stored;  /* of a value */
     struct recipient counted; /* with lapse and expiry applied */
     bool known;               /* it counts at all */
 };
@@ -144,8 +143,7 @@ static enum rcode look(const struct compare *compare, const struct compare_side 
         return OK;
     enum rcode rc = codec_decode_recipient(compare->codec, value, &view->stored, err);
     if (rc != OK)
-        return rcode_disposition(rc) == DISPOSITION_REJECT ? OK : rc;
-    view->readable = true;
+        return rc;
     view->known = recipient_idle(side->policies, &view->stored, side->stream_time_ms,
                                  &view->counted) != IDLE_EXPIRE;
     return OK;
@@ -154,8 +152,6 @@ static enum rcode look(const struct compare *compare, const struct compare_side 
 /* DIFFERENCE_KIND_COUNT: they are the same. */
 static enum difference_kind kind_of(const struct view *live, const struct view *wanted)
 {
-    if (live->value.data && !live->readable)
-        return DIFFERENCE_UNREADABLE;
     if (live->known != wanted->known)
         return wanted->known ? DIFFERENCE_ADDED : DIFFERENCE_REMOVED;
     enum difference_kind kind = DIFFERENCE_KIND_COUNT;
@@ -180,7 +176,7 @@ static enum rcode judge(const struct compare *compare, struct identity who, stru
                                     .who = who,
                                     .live = live.known ? &live.counted : NULL,
                                     .wanted = wanted.known ? &wanted.counted : NULL,
-                                    .stored_live = live.readable ? &live.stored : NULL,
+                                    .stored_live = live_value.data ? &live.stored : NULL,
                                     .live_value = live_value,
                                     .wanted_value = wanted_value};
     return difference.kind == DIFFERENCE_KIND_COUNT

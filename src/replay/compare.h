@@ -16,9 +16,8 @@ struct compare_side {
 
 /* What sort of a difference it is: the first that applies. */
 #define DIFFERENCE_KINDS(X)                                                                        \
-    X(DIFFERENCE_UNREADABLE, "unreadable") /* the live state cannot be decoded */                  \
-    X(DIFFERENCE_ADDED, "added")           /* live, nothing is known of the recipient */           \
-    X(DIFFERENCE_REMOVED, "removed")       /* wanted, nothing is known */                          \
+    X(DIFFERENCE_ADDED, "added")     /* live, nothing is known of the recipient */                 \
+    X(DIFFERENCE_REMOVED, "removed") /* wanted, nothing is known */                                \
     X(DIFFERENCE_STATUS, "status")                                                                 \
     X(DIFFERENCE_SCHEDULE, "schedule") /* episode, attempt, times, policy of a suspension */       \
     X(DIFFERENCE_COUNTERS, "counters")                                                             \
@@ -32,8 +31,8 @@ extern const char *const difference_kind_names[DIFFERENCE_KIND_COUNT];
 struct difference {
     enum difference_kind kind;
     struct identity who;
-    const struct recipient *live, *wanted; /* as they count; NULL: unknown, or unreadable */
-    const struct recipient *stored_live;   /* as stored; NULL: nothing, or unreadable */
+    const struct recipient *live, *wanted; /* as they count; NULL: unknown */
+    const struct recipient *stored_live;   /* as stored; NULL: nothing is */
     struct str live_value, wanted_value;   /* as stored; null: nothing */
 };
 typedef enum rcode compare_visit(void *context, const struct difference *difference,

@@ -231,7 +231,7 @@ static enum rcode save(struct standing *standing, struct store *store, struct id
     buf_clear(&standing->value);
     for (int i = 0; i < pile->count; i++)
         put_message(&standing->value, &pile->messages[i]);
-    return pile->count ? store_put(store, who, buf_view(&standing->value), err)
+    return pile->count ? store_put(store, who, buf_view(&standing->value), 0, err)
                        : store_delete(store, who, err);
 }
 
