@@ -92,6 +92,21 @@ double cli_share_arg(struct argp_state *state, const char *name, const char *arg
     return percent / 100;
 }
 
+bool cli_confirmed(const char *format, ...)
+{
+    char answer[16];
+    va_list args;
+    if (!isatty(STDIN_FILENO)) {
+        fputs("rimbalzo: nothing was changed: add --yes, or run it on a terminal\n", stderr);
+        return false;
+    }
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputs(" [y/N] ", stderr);
+    return fgets(answer, sizeof(answer), stdin) && (*answer == 'y' || *answer == 'Y');
+}
+
 bool cli_colours(FILE *stream)
 {
     const char *no_color = getenv("NO_COLOR");

@@ -49,6 +49,10 @@ int cli_fail(const struct err *err);
 int64_t cli_number_arg(struct argp_state *state, const char *name, const char *arg, int64_t least);
 double cli_share_arg(struct argp_state *state, const char *name, const char *arg);
 
+/* Asks "QUESTION [y/N]" on the terminal; without one says that nothing was changed, and is false.
+ */
+bool cli_confirmed(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* True if `stream` is a terminal that wants colours (NO_COLOR is not set). */
 bool cli_colours(FILE *stream);
 
@@ -128,13 +132,18 @@ int cmd_demo(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_dispatcher(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
+int cmd_dlq(int argc, char **argv);
+int cmd_forget(int argc, char **argv);
 int cmd_ingest(int argc, char **argv);
 int cmd_lag(int argc, char **argv);
 int cmd_log_hash(int argc, char **argv);
 int cmd_produce_sample(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
+int cmd_reinstate(int argc, char **argv);
+int cmd_report(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_state(int argc, char **argv);
+int cmd_suppress(int argc, char **argv);
 int cmd_topics(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 int cmd_worker(int argc, char **argv);

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/arena.h"
 #include "cli/cli.h"
@@ -107,17 +106,6 @@ static bool wrong(const struct topics_plan *plan)
     return false;
 }
 
-static bool confirmed(int changes)
-{
-    char answer[16];
-    if (!isatty(STDIN_FILENO)) {
-        fputs("rimbalzo: nothing was changed: add --yes, or run it on a terminal\n", stderr);
-        return false;
-    }
-    fprintf(stderr, "Make %d change%s? [y/N] ", changes, changes == 1 ? "" : "s");
-    return fgets(answer, sizeof(answer), stdin) && (*answer == 'y' || *answer == 'Y');
-}
-
 /* The answer of `plan` and `check`. */
 static int judge(const struct options *options, const struct topics_plan *plan)
 {
@@ -136,7 +124,7 @@ static int apply(const struct options *options, const struct topics_options *top
     struct err err = {0};
     int changes = count_mendable(plan), by_hand = count_by_hand(plan);
     if (changes) {
-        if (!options->yes && !confirmed(changes))
+        if (!options->yes && !cli_confirmed("Make %d change%s?", changes, changes == 1 ? "" : "s"))
             return EXIT_CODE_NEGATIVE;
         if (topics_apply(topics, plan, &err) != OK)
             return cli_fail(&err);

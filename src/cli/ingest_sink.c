@@ -6,10 +6,8 @@
 #include "base/hash.h"
 #include "cli/cli.h"
 #include "cli/deployment.h"
-#include "domain/address.h"
+#include "cli/input_writer.h"
 #include "embedded.h"
-#include "kafka/reader.h"
-#include "kafka/writer.h"
 
 #define FRAME_SIZE 10              /* of a single object: C3 01 and the fingerprint */
 #define BLOCK_SIZE ((size_t)65536) /* of an Avro file, about */
@@ -20,8 +18,7 @@ struct ingest_sink {
     struct buf value;
     /* the topic */
     struct deployment deployment;
-    struct kafka_writer *writer;
-    int32_t partitions;
+    struct input_writer *writer;
     /* JSON lines */
     struct output output;
     /* an Avro file */
@@ -34,36 +31,17 @@ struct ingest_sink {
 
 static enum rcode open_topic(struct ingest_sink *sink, const struct config *config, struct err *err)
 {
-    struct deployment *deployment = &sink->deployment;
-    struct kafka_reader *reader = NULL;
-    enum rcode rc = deployment_init(deployment, config, err);
+    enum rcode rc = deployment_init(&sink->deployment, config, err);
     if (rc == OK)
-        rc = kafka_reader_open(deployment->properties, deployment->worker_group, &reader, err);
-    if (rc == OK)
-        rc = kafka_reader_partition_count(reader, deployment->topics[TOPIC_BOUNCES],
-                                          &sink->partitions, err);
-    kafka_reader_close(reader);
-    if (rc == OK)
-        rc = kafka_writer_open(deployment->properties, NULL, &sink->writer, err);
+        rc = input_writer_open(&sink->deployment, sink->codec, &sink->writer, err);
     return rc;
 }
 
 static enum rcode put_topic(struct ingest_sink *sink, const struct ingest_entry *entry,
                             struct err *err)
 {
-    char octets[RECORD_KEY_MAX];
-    struct identity who = {entry->record.tenant, entry->canonical};
-    struct str key = {octets, identity_key(who, octets)};
-    buf_clear(&sink->value);
-    codec_encode_input(sink->codec, &entry->record, &sink->value);
-    return kafka_writer_send(
-        sink->writer,
-        &(struct kafka_writer_record){.topic = sink->deployment.topics[TOPIC_BOUNCES],
-                                      .partition = hash_partition(key, sink->partitions),
-                                      .timestamp_ms = KAFKA_WRITER_NOW,
-                                      .key = key,
-                                      .value = buf_view(&sink->value)},
-        err);
+    return input_writer_put(sink->writer, &entry->record,
+                            (struct identity){entry->record.tenant, entry->canonical}, err);
 }
 
 /* --- JSON lines --- */
@@ -249,7 +227,7 @@ enum rcode ingest_sink_put(struct ingest_sink *sink, const struct ingest_entry *
 enum rcode ingest_sink_flush(struct ingest_sink *sink, struct err *err)
 {
     if (sink->kind == INGEST_SINK_TOPIC)
-        return kafka_writer_flush(sink->writer, err);
+        return input_writer_flush(sink->writer, err);
     if (sink->kind == INGEST_SINK_AVRO)
         flush_block(sink);
     if (sink->kind == INGEST_SINK_JSONL)
@@ -261,7 +239,7 @@ void ingest_sink_close(struct ingest_sink *sink)
 {
     if (!sink)
         return;
-    kafka_writer_close(sink->writer);
+    input_writer_close(sink->writer);
     deployment_deinit(&sink->deployment);
     codec_free(sink->codec);
     buf_deinit(&sink->value);

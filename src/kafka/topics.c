@@ -463,3 +463,30 @@ out:
     mem_free(plan);
     return rc;
 }
+
+/* --- how long things are kept --- */
+
+enum rcode topics_keeping(const struct topics_options *options,
+                          struct topics_keeping ret_keeping[TOPIC_COUNT], struct err *err)
+{
+    struct scan scan;
+    struct live_topics live;
+    enum rcode rc = open_client(options, &scan, err);
+    if (rc != OK)
+        return rc;
+    rc = topics_describe(scan.client, options, &live, err);
+    scan_close(&scan);
+    for (int i = 0; rc == OK && i < TOPIC_COUNT; i++) {
+        const struct live_topic *topic = &live.topics[i];
+        bool compacted = strstr(topic->values[SETTING_CLEANUP], "compact") != NULL;
+        ret_keeping[i] = (struct topics_keeping){
+            .exists = topic->exists,
+            .compacted = compacted,
+            .retention_ms = number_of(
+                topic->values[compacted ? SETTING_DELETE_RETENTION : SETTING_RETENTION], -1),
+            .retention_bytes =
+                compacted ? -1 : number_of(topic->values[SETTING_RETENTION_BYTES], -1),
+        };
+    }
+    return rc;
+}

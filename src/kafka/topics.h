@@ -75,3 +75,16 @@ void topics_facts_deinit(struct topics_facts *facts); /* of a filled or zeroed o
  * Advice is logged. `ret_facts` may be NULL. */
 enum rcode topics_check(const struct topics_options *options, struct topics_facts *ret_facts,
                         struct err *err) WARN_UNUSED;
+
+/* How long a topic keeps what is written to it, as its effective configuration says. */
+struct topics_keeping {
+    bool exists;
+    bool compacted;
+    int64_t retention_ms;    /* of a compacted topic: of its tombstones; -1: for ever */
+    int64_t retention_bytes; /* of a partition; -1: any size */
+};
+
+/* `ret_keeping` by topic. E_BROKER_UNREACHABLE, E_AUTH. */
+enum rcode topics_keeping(const struct topics_options *options,
+                          struct topics_keeping ret_keeping[TOPIC_COUNT],
+                          struct err *err) WARN_UNUSED;
