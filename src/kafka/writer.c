@@ -189,6 +189,26 @@ enum rcode kafka_writer_begin(struct kafka_writer *writer, struct err *err)
                                    E_LOG_FATAL, "beginning a transaction");
 }
 
+enum rcode kafka_writer_send_offsets(struct kafka_writer *writer, const char *group,
+                                     const char *topic, const struct port_position *positions,
+                                     int count, struct err *err)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
+    for (int i = 0; i < count; i++)
+        rd_kafka_topic_partition_list_add(list, topic, positions[i].partition)->offset =
+            positions[i].offset;
+    rd_kafka_consumer_group_metadata_t *group_metadata =
+        rd_kafka_consumer_group_metadata_new(group);
+    enum rcode rc =
+        client_fail_transaction(err,
+                                rd_kafka_send_offsets_to_transaction(writer->client->handle, list,
+                                                                     group_metadata, PATIENCE_MS),
+                                E_LOG_ABORTABLE, "adding offsets to the transaction");
+    rd_kafka_consumer_group_metadata_destroy(group_metadata);
+    rd_kafka_topic_partition_list_destroy(list);
+    return rc;
+}
+
 enum rcode kafka_writer_commit(struct kafka_writer *writer, struct err *err)
 {
     int64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;

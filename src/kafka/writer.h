@@ -28,6 +28,10 @@ void kafka_writer_close(struct kafka_writer *writer);
 
 /* Only with a transactional id; sends belong between begin and commit then. */
 enum rcode kafka_writer_begin(struct kafka_writer *writer, struct err *err) WARN_UNUSED;
+/* Adds offsets of `group`, which has no members, to the transaction. */
+enum rcode kafka_writer_send_offsets(struct kafka_writer *writer, const char *group,
+                                     const char *topic, const struct port_position *positions,
+                                     int count, struct err *err) WARN_UNUSED;
 /* Flushes first. Any error: the outcome may be unknown; close the writer. */
 enum rcode kafka_writer_commit(struct kafka_writer *writer, struct err *err) WARN_UNUSED;
 enum rcode kafka_writer_abort(struct kafka_writer *writer, struct err *err) WARN_UNUSED;
