@@ -24,6 +24,7 @@ static const struct {
     {"explain", cmd_explain, "the story of one recipient, event by event"},
     {"replay", cmd_replay, "recompute the state from the input: plan, diff, apply"},
     {"dlq", cmd_dlq, "dead letters: ls, show, and redrive them to where they came from"},
+    {"report", cmd_report, "the list at a glance: hygiene, frequent, domains; also as a page"},
     {"suppress", cmd_suppress, "take recipients off the list, whatever they bounced"},
     {"reinstate", cmd_reinstate, "put recipients back on the list"},
     {"forget", cmd_forget, "delete what is known of recipients"},

@@ -31,7 +31,9 @@ _rimbalzo() {
     case $value in
     "") ;;
     FORMAT)
-        mapfile -t COMPREPLY < <(compgen -W "table json jsonl tsv" -- "$word")
+        # "table, json or tsv: …"
+        words=$(sed -n "s/^ .*$before[=,].*FORMAT  *\([^:]*\).*/\1/p" <<<"$help" | sed 's/, / /g; s/ or / /')
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
         return
         ;;
     FILE | DIR)

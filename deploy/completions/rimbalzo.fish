@@ -19,6 +19,13 @@ function __rimbalzo_options
         string replace -rf '^  (?:-\S, |    )(--[a-z-]+=?)\S*  +(\S.*)$' '$1\t$2'
 end
 
+# What -o takes: "table, json or tsv: …"
+function __rimbalzo_formats
+    set -l words (commandline -opc)
+    ARGP_HELP_FMT=rmargin=200 rimbalzo $words[2] --help 2>/dev/null |
+        string replace -rf '^  -o, --output=FORMAT +([^:]*).*$' '$1' | string replace ' or ' ', ' | string split ', '
+end
+
 function __rimbalzo_has_command
     test (count (commandline -opc)) -gt 1
 end
@@ -33,5 +40,5 @@ complete -c rimbalzo -n 'not __rimbalzo_has_command' -a '(__rimbalzo_commands)'
 complete -c rimbalzo -n __rimbalzo_has_command -a '(__rimbalzo_words)'
 complete -c rimbalzo -n '__rimbalzo_has_command; and string match -q -- "-*" (commandline -ct)' -a '(__rimbalzo_options)'
 complete -c rimbalzo -n '__rimbalzo_has_command; and __rimbalzo_takes_files' -F
-complete -c rimbalzo -n __rimbalzo_has_command -s o -l output -x -a 'table json jsonl tsv'
+complete -c rimbalzo -n __rimbalzo_has_command -s o -l output -x -a '(__rimbalzo_formats)'
 complete -c rimbalzo -n __rimbalzo_has_command -s c -l config -r -F

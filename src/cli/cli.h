@@ -59,7 +59,7 @@ bool cli_colours(FILE *stream);
 /* Flushes stdout; EXIT_CODE_IO with a message if anything written to it got lost, else `code`. */
 int cli_finish(int code);
 
-/* --- output: rows in one of four formats
+/* --- output: rows in one of a few formats
  * ---------------------------------------------------------------- */
 
 enum output_format {
@@ -67,6 +67,7 @@ enum output_format {
     OUTPUT_JSON,  /* an array of objects */
     OUTPUT_JSONL, /* an object per line */
     OUTPUT_TSV,   /* header, then rows; tab, newline, CR and backslash escaped */
+    OUTPUT_CSV,   /* the same by RFC 4180, for spreadsheets; of reports only */
 };
 
 /* `-o table|json|jsonl|tsv`; input: enum output_format *, the default as it is before. */

@@ -90,6 +90,23 @@ static void tsv_text(struct buf *out, struct str text)
     }
 }
 
+/* RFC 4180: in quotes where it must be, quotes doubled. */
+static void csv_text(struct buf *out, struct str text)
+{
+    bool quoted = false;
+    for (size_t i = 0; i < text.len; i++)
+        quoted |= strchr("\",\r\n", text.data[i]) != NULL;
+    if (quoted)
+        buf_append(out, "\"", 1);
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] == '"')
+            buf_append(out, "\"", 1);
+        buf_append(out, text.data + i, 1);
+    }
+    if (quoted)
+        buf_append(out, "\"", 1);
+}
+
 /* For a terminal: what a record holds must not move its cursor or change its colours. */
 static void table_text(struct buf *out, struct str text)
 {
@@ -116,9 +133,9 @@ static void cell_append(struct buf *out, const struct cell *cell, enum output_fo
 {
     switch (cell->kind) {
     case CELL_NULL:
-        buf_str(out, format == OUTPUT_TABLE ? STR("-")
-                     : format == OUTPUT_TSV ? STR("")
-                                            : STR("null"));
+        buf_str(out, format == OUTPUT_TABLE                         ? STR("-")
+                     : format == OUTPUT_TSV || format == OUTPUT_CSV ? STR("")
+                                                                    : STR("null"));
         return;
     case CELL_NUMBER:
         buf_printf(out, "%" PRId64, cell->number);
@@ -138,6 +155,9 @@ static void cell_append(struct buf *out, const struct cell *cell, enum output_fo
         return;
     case OUTPUT_TSV:
         tsv_text(out, cell->text);
+        return;
+    case OUTPUT_CSV:
+        csv_text(out, cell->text);
         return;
     case OUTPUT_JSON:
     case OUTPUT_JSONL:
@@ -234,9 +254,12 @@ void output_begin(struct output *output, enum output_format format, FILE *stream
 {
     *output = (struct output){
         .format = format, .stream = stream, .columns = columns, .column_count = column_count};
-    if (format == OUTPUT_TSV)
+    if (format == OUTPUT_TSV || format == OUTPUT_CSV)
         for (int c = 0; c < column_count; c++)
-            fprintf(stream, "%s%c", columns[c], c == column_count - 1 ? '\n' : '\t');
+            fprintf(stream, "%s%s", columns[c],
+                    c < column_count - 1   ? format == OUTPUT_TSV ? "\t" : ","
+                    : format == OUTPUT_TSV ? "\n"
+                                           : "\r\n");
 }
 
 static void table_row(struct output *output, const struct cell *cells)
@@ -249,14 +272,16 @@ static void table_row(struct output *output, const struct cell *cells)
     }
 }
 
-static void tsv_row(struct output *output, const struct cell *cells)
+/* TSV and CSV. */
+static void separated_row(struct output *output, const struct cell *cells)
 {
+    bool tsv = output->format == OUTPUT_TSV;
     for (int c = 0; c < output->column_count; c++) {
         if (c)
-            buf_append(&output->cells, "\t", 1);
-        cell_append(&output->cells, &cells[c], OUTPUT_TSV);
+            buf_str(&output->cells, tsv ? STR("\t") : STR(","));
+        cell_append(&output->cells, &cells[c], output->format);
     }
-    buf_append(&output->cells, "\n", 1);
+    buf_str(&output->cells, tsv ? STR("\n") : STR("\r\n"));
 }
 
 static void json_row(struct output *output, const struct cell *cells)
@@ -280,7 +305,8 @@ void output_row(struct output *output, const struct cell *cells)
         table_row(output, cells);
         break;
     case OUTPUT_TSV:
-        tsv_row(output, cells);
+    case OUTPUT_CSV:
+        separated_row(output, cells);
         break;
     case OUTPUT_JSON:
     case OUTPUT_JSONL:
@@ -305,6 +331,7 @@ void output_end(struct output *output)
         break;
     case OUTPUT_JSONL:
     case OUTPUT_TSV:
+    case OUTPUT_CSV:
         break;
     }
     buf_deinit(&output->cells);

@@ -7,7 +7,8 @@ import re
 from support import binary, commands, main, need, path, rimbalzo, run
 
 PATH = os.path.dirname(binary()) + os.pathsep + os.environ["PATH"]
-WORDS = {"topics": ["apply", "check", "plan"], "config": ["check", "defaults", "show"]}
+WORDS = {"topics": ["apply", "check", "plan"], "config": ["check", "defaults", "show"], "dlq": ["ls", "redrive", "show"],
+         "report": ["domains", "frequent", "hygiene"]}
 
 BASH = r"""
 compopt() { :; }
@@ -53,6 +54,9 @@ def bash_completes():
     assert bash_replies("rimbalzo", "topics", "check", "--y") == ["--yes"]
     assert bash_replies("rimbalzo", "topics", "--output", "=", "js") == ["json", "jsonl"]
     assert bash_replies("rimbalzo", "topics", "-o", "t") == ["table", "tsv"]
+    assert bash_replies("rimbalzo", "report", "-o", "") == ["csv", "html", "json", "jsonl", "table", "tsv"]
+    assert bash_replies("rimbalzo", "ingest", "--output", "=", "") == ["avro", "jsonl"]
+    assert bash_replies("rimbalzo", "ingest", "--from", "=", "s") == ["sendgrid", "ses", "sisimai"]
     assert bash_replies("rimbalzo", "worker", "--threads", "=", "") == []
 
 
@@ -78,6 +82,8 @@ def fish_completes():
         assert sorted(replies(f"rimbalzo {command} ")) == words
     assert "--yes" in replies("rimbalzo topics --y")
     assert sorted(replies("rimbalzo topics -o j")) in (["-ojson", "-ojsonl"], ["json", "jsonl"])
+    assert sorted(replies("rimbalzo report --output=")) == [f"--output={name}" for name in (
+        "csv", "html", "json", "jsonl", "table", "tsv")]
     assert sorted(replies("rimbalzo topics --output=j")) == ["--output=json", "--output=jsonl"]
 
 
@@ -94,6 +100,7 @@ def zsh_completes():
         assert set(words) <= replies(f"rimbalzo {command} "), (command, replies(f"rimbalzo {command} "))
     assert any(reply.startswith("--yes") for reply in replies("rimbalzo topics --")), replies("rimbalzo topics --")
     assert {"json", "jsonl"} <= replies("rimbalzo topics -o ")
+    assert {"csv", "html"} <= replies("rimbalzo report -o ")
 
 
 def the_program_prints_its_completions():

@@ -48,6 +48,21 @@ static void rows_look_as_their_format_wants(void **unused)
                   "]\n");
 }
 
+static void csv_quotes_what_it_must_and_nothing_else(void **unused)
+{
+    (void)unused;
+    struct cell rows[][3] = {
+        {cell_text(STR("a,b")), cell_number(-7), cell_bool(true)},
+        {cell_text(STR("say \"no\"\n")), {.kind = CELL_NULL}, cell_bool(false)},
+        {cell_text(STR("a b\tc")), cell_milli(1500), {.kind = CELL_NULL}},
+    };
+    assert_output(OUTPUT_CSV, rows, 3,
+                  "name,count,is_new\r\n"
+                  "\"a,b\",-7,true\r\n"
+                  "\"say \"\"no\"\"\n\",,false\r\n"
+                  "a b\tc,1.500,\r\n");
+}
+
 static void thousandths_have_three_decimals_and_stand_as_numbers(void **unused)
 {
     (void)unused;
@@ -117,6 +132,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_look_as_their_format_wants),
+        cmocka_unit_test(csv_quotes_what_it_must_and_nothing_else),
         cmocka_unit_test(thousandths_have_three_decimals_and_stand_as_numbers),
         cmocka_unit_test(no_rows_are_a_header_or_an_empty_array),
         cmocka_unit_test(hostile_octets_break_no_format),
