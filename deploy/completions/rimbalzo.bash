@@ -32,7 +32,7 @@ _rimbalzo() {
     "") ;;
     FORMAT)
         # "table, json or tsv: …"
-        words=$(sed -n "s/^ .*$before[=,].*FORMAT  *\([^:]*\).*/\1/p" <<<"$help" | sed 's/, / /g; s/ or / /')
+        words=$(sed -n "s/^ .*${before}[=,].*FORMAT  *\([^:]*\).*/\1/p" <<<"$help" | sed 's/, / /g; s/ or / /')
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
         return
         ;;

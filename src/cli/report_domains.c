@@ -26,7 +26,7 @@ struct report_domains {
     struct part part;               /* in hand */
     struct part put_off[PARTS_MAX]; /* each split halves what is held, so few are enough */
     int put_off_count;
-    struct entry *table; /* of a fixed size */
+    struct entry *table; /* grows until held_max fit */
     size_t size, used;
     struct arena names, next_names;
     /* the result */
@@ -42,8 +42,6 @@ struct report_domains *report_domains_new(const struct report_options *options)
     domains->held_max = options->domains_held_max ? options->domains_held_max : HELD_MAX;
     domains->part.parts = 1;
     domains->size = 1024;
-    while (domains->size < domains->held_max * 3 / 2)
-        domains->size *= 2;
     domains->table = mem_zalloc(domains->size * sizeof(domains->table[0]));
     arena_init(&domains->names);
     arena_init(&domains->next_names);
@@ -72,18 +70,17 @@ static struct entry *entry_of(const struct report_domains *domains, uint64_t has
     return &domains->table[at];
 }
 
-/* Half of what is held is put off. */
-static void split(struct report_domains *domains)
+/* A table of `size` for what belongs to the part in hand; the rest is dropped. */
+static void rebuild(struct report_domains *domains, size_t size)
 {
     struct entry *before = domains->table;
+    size_t size_before = domains->size;
     struct arena names = domains->names;
-    domains->put_off[domains->put_off_count++] =
-        (struct part){domains->part.parts * 2, domains->part.rest + domains->part.parts};
-    domains->part.parts *= 2;
-    domains->table = mem_zalloc(domains->size * sizeof(domains->table[0]));
+    domains->table = mem_zalloc(size * sizeof(domains->table[0]));
+    domains->size = size;
     domains->used = 0;
     domains->names = domains->next_names;
-    for (size_t i = 0; i < domains->size; i++) {
+    for (size_t i = 0; i < size_before; i++) {
         if (!before[i].hash || before[i].hash % domains->part.parts != domains->part.rest)
             continue;
         struct entry *entry = entry_of(domains, before[i].hash);
@@ -96,6 +93,19 @@ static void split(struct report_domains *domains)
     mem_free(before);
 }
 
+/* Room for one more: a larger table, or half of what is held is put off. */
+static void make_room(struct report_domains *domains)
+{
+    if (domains->used >= domains->held_max && domains->put_off_count < PARTS_MAX) {
+        domains->put_off[domains->put_off_count++] =
+            (struct part){domains->part.parts * 2, domains->part.rest + domains->part.parts};
+        domains->part.parts *= 2;
+        rebuild(domains, domains->size);
+    } else if (domains->used * 3 >= domains->size * 2) {
+        rebuild(domains, domains->size * 2);
+    }
+}
+
 void report_domains_add(struct report_domains *domains, const struct recipient *state,
                         const struct report_person *person)
 {
@@ -104,13 +114,12 @@ void report_domains_add(struct report_domains *domains, const struct recipient *
     hash = hash ? hash : 1;
     if (person->absent || hash % domains->part.parts != domains->part.rest)
         return;
-    while (domains->used >= domains->held_max && domains->put_off_count < PARTS_MAX &&
-           !entry_of(domains, hash)->hash)
-        split(domains);
-    if (hash % domains->part.parts != domains->part.rest)
-        return;
     struct entry *entry = entry_of(domains, hash);
     if (!entry->hash) {
+        make_room(domains);
+        if (hash % domains->part.parts != domains->part.rest)
+            return;
+        entry = entry_of(domains, hash);
         entry->hash = hash;
         entry->counts.name = arena_str(&domains->names, name).data;
         domains->used++;
