@@ -43,6 +43,7 @@ enum disposition {
     X(E_INSTANCE_FENCED, "instance_fenced", DISPOSITION_FATAL)                                     \
     X(E_REBUILD_LIMIT, "rebuild_limit", DISPOSITION_FATAL)                                         \
     X(E_BROKER_UNREACHABLE, "broker_unreachable", DISPOSITION_RETRY)                               \
+    X(E_GROUP_IN_USE, "group_in_use", DISPOSITION_FATAL)                                           \
     /* transactions */                                                                             \
     X(E_TIMEOUT, "timeout", DISPOSITION_RETRY)                                                     \
     X(E_LOG_RETRIABLE, "log_retriable", DISPOSITION_RETRY)                                         \

@@ -14,7 +14,10 @@
     X("after-kafka-commit")                                                                        \
     X("between-lmdb-commits")                                                                      \
     X("mid-restore")                                                                               \
-    X("on-revoke")
+    X("on-revoke")                                                                                 \
+    X("reshard-begun")                                                                             \
+    X("reshard-copied")                                                                            \
+    X("reshard-proven")
 
 #ifdef RIMBALZO_FAILPOINTS
 /* Reads RIMBALZO_FAILPOINT; call once before threads start. False: unknown name or bad count. */

@@ -47,6 +47,7 @@ int cli_exit_code(enum rcode code)
     case E_LOG_FATAL:
     case E_PRODUCER_FENCED:
     case E_UNSTABLE_OFFSETS:
+    case E_GROUP_IN_USE:
         return EXIT_CODE_AGAIN;
     case E_CERTIFICATE_LOST:
     case E_CERTIFICATE_INVALID:

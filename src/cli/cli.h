@@ -67,10 +67,10 @@ enum output_format {
     OUTPUT_JSON,  /* an array of objects */
     OUTPUT_JSONL, /* an object per line */
     OUTPUT_TSV,   /* header, then rows; tab, newline, CR and backslash escaped */
-    OUTPUT_CSV,   /* the same by RFC 4180, for spreadsheets; of reports only */
+    OUTPUT_CSV,   /* RFC 4180, with a header */
 };
 
-/* `-o table|json|jsonl|tsv`; input: enum output_format *, the default as it is before. */
+/* `-o table|json|jsonl|tsv|csv`; input: enum output_format *, the default as it is before. */
 extern const struct argp output_argp;
 
 enum cell_kind { CELL_NULL, CELL_TEXT, CELL_NUMBER, CELL_MILLI, CELL_BOOL };
@@ -111,6 +111,9 @@ struct output {
     int column_count;
     int64_t row_count;
     struct buf cells; /* of a table: its cells as text, until the widths are known */
+    int piece_count;  /* of a table: pieces that have gone out */
+    size_t widths[OUTPUT_COLUMNS_MAX];
+    bool numbers[OUTPUT_COLUMNS_MAX]; /* all are numbers or null: they stand to the right */
 };
 
 void output_begin(struct output *output, enum output_format format, FILE *stream,
@@ -138,10 +141,12 @@ int cmd_forget(int argc, char **argv);
 int cmd_ingest(int argc, char **argv);
 int cmd_lag(int argc, char **argv);
 int cmd_log_hash(int argc, char **argv);
+int cmd_offsets(int argc, char **argv);
 int cmd_produce_sample(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_reinstate(int argc, char **argv);
 int cmd_report(int argc, char **argv);
+int cmd_reshard(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_state(int argc, char **argv);
 int cmd_suppress(int argc, char **argv);

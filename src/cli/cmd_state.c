@@ -1,4 +1,5 @@
-/* rimbalzo state get|list|verify: what the recipients topic says; no worker is needed. */
+/* rimbalzo state get|list|verify|export|snapshot|restore: what the recipients topic says; no worker
+ * is needed. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,23 +7,46 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "cli/changelog.h"
 #include "cli/cli.h"
 #include "cli/deployment.h"
 #include "cli/recipient_view.h"
 #include "cli/settings.h"
+#include "cli/state_snapshot.h"
 #include "cli/state_verify.h"
 #include "codec/record.h"
 #include "domain/address.h"
 #include "kafka/reader.h"
 
-enum action { ACTION_NONE, ACTION_GET, ACTION_LIST, ACTION_VERIFY };
+enum action {
+    ACTION_NONE,
+    ACTION_GET,
+    ACTION_LIST,
+    ACTION_VERIFY,
+    ACTION_EXPORT,
+    ACTION_SNAPSHOT,
+    ACTION_RESTORE,
+    ACTION_COUNT
+};
+static const struct {
+    const char *name;
+    const char *argument; /* NULL: none */
+} actions[ACTION_COUNT] = {
+    [ACTION_NONE] = {"", NULL},
+    [ACTION_GET] = {"get", "an address"},
+    [ACTION_LIST] = {"list", NULL},
+    [ACTION_VERIFY] = {"verify", NULL},
+    [ACTION_EXPORT] = {"export", NULL},
+    [ACTION_SNAPSHOT] = {"snapshot", "a folder"},
+    [ACTION_RESTORE] = {"restore", "a folder"},
+};
 enum { KEY_TENANT = 't', KEY_STATUS = 's', KEY_DOMAIN = 'd' };
 
 struct options {
     struct settings_options settings;
     enum output_format output;
     enum action action;
-    const char *address;
+    const char *argument; /* address or folder */
     const char *tenant;
     int status;         /* enum recipient_status, -1: any */
     const char *domain; /* NULL: any */
@@ -39,6 +63,29 @@ struct session {
     struct output output;
     int64_t now_ms;
 };
+
+static void parse_action(struct options *options, const char *arg, struct argp_state *state)
+{
+    for (int i = ACTION_NONE + 1; i < ACTION_COUNT; i++)
+        if (strcmp(arg, actions[i].name) == 0)
+            options->action = (enum action)i;
+    if (options->action == ACTION_NONE)
+        argp_error(state, "\"%s\" is none of get, list, verify, export, snapshot and restore", arg);
+}
+
+static void check(const struct options *options, struct argp_state *state)
+{
+    enum action action = options->action;
+    bool reads = action == ACTION_LIST || action == ACTION_EXPORT;
+    if (action == ACTION_NONE)
+        argp_error(state, "say get, list, verify, export, snapshot or restore");
+    if (actions[action].argument && !options->argument)
+        argp_error(state, "%s takes %s", actions[action].name, actions[action].argument);
+    if (!reads && (options->status >= 0 || options->domain))
+        argp_error(state, "--status and --domain are for list and export");
+    if (!reads && action != ACTION_GET && options->tenant)
+        argp_error(state, "--tenant is for get, list and export");
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -61,25 +108,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(state, "--status takes ACTIVE, SUSPENDED or SUPPRESSED, not \"%s\"", arg);
         return 0;
     case ARGP_KEY_ARG:
-        if (options->action == ACTION_NONE && strcmp(arg, "get") == 0)
-            options->action = ACTION_GET;
-        else if (options->action == ACTION_NONE && strcmp(arg, "list") == 0)
-            options->action = ACTION_LIST;
-        else if (options->action == ACTION_NONE && strcmp(arg, "verify") == 0)
-            options->action = ACTION_VERIFY;
-        else if (options->action == ACTION_GET && !options->address)
-            options->address = arg;
+        if (options->action == ACTION_NONE)
+            parse_action(options, arg, state);
+        else if (actions[options->action].argument && !options->argument)
+            options->argument = arg;
         else
-            argp_error(state, "\"%s\" is one argument too many, or none of get, list and verify",
-                       arg);
+            argp_error(state, "\"%s\" is one argument too many", arg);
         return 0;
     case ARGP_KEY_END:
-        if (options->action == ACTION_NONE)
-            argp_error(state, "say get ADDRESS, list or verify");
-        if (options->action == ACTION_GET && !options->address)
-            argp_error(state, "get takes an address");
-        if (options->action != ACTION_LIST && (options->status >= 0 || options->domain))
-            argp_error(state, "--status and --domain are for list");
+        check(options, state);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -97,7 +134,7 @@ static void show(struct session *session, const struct recipient *state, int32_t
 {
     struct recipient_view view;
     recipient_view(state, partition, has_lapsed(session, state), &view);
-    if (session->options->action == ACTION_LIST || session->options->output != OUTPUT_TABLE) {
+    if (session->options->action != ACTION_GET || session->options->output != OUTPUT_TABLE) {
         output_row(&session->output, view.cells);
         return;
     }
@@ -144,7 +181,7 @@ static enum rcode key_of(const struct session *session, char ret_key[RECORD_KEY_
     const struct options *options = session->options;
     enum config_local_part local_part = session->settings->config->recipient.local_part;
     struct recipient_name name;
-    enum rcode rc = recipient_name(options->address, options->tenant ? options->tenant : "",
+    enum rcode rc = recipient_name(options->argument, options->tenant ? options->tenant : "",
                                    local_part == LOCAL_PART_PRESERVE, &name, err);
     if (rc == OK)
         *ret_len = identity_key(name.who, ret_key);
@@ -186,62 +223,10 @@ static enum rcode get(struct session *session, bool *ret_found, struct err *err)
 
 /* --- list --- */
 
-/*
- * The topic is read twice: first to learn which offset holds the last word on each key, by a hash
- * of the key (16 octets for each recipient), then to show the states at these offsets. So a list of
- * millions needs little memory and starts to come at once.
- */
-struct latest {
-    struct slot {
-        uint64_t hash; /* 0: free */
-        int64_t offset;
-    } * slots;
-    size_t size; /* a power of two */
-    size_t used;
-};
-
-static struct slot *slot_of(const struct latest *latest, uint64_t hash)
-{
-    size_t at = hash & (latest->size - 1);
-    while (latest->slots[at].hash && latest->slots[at].hash != hash)
-        at = (at + 1) & (latest->size - 1);
-    return &latest->slots[at];
-}
-
-static void grow(struct latest *latest)
-{
-    struct latest larger = {.size = latest->size ? latest->size * 2 : 1024, .used = latest->used};
-    larger.slots = mem_zalloc(larger.size * sizeof(larger.slots[0]));
-    for (size_t i = 0; i < latest->size; i++)
-        if (latest->slots[i].hash)
-            *slot_of(&larger, latest->slots[i].hash) = latest->slots[i];
-    mem_free(latest->slots);
-    *latest = larger;
-}
-
-static uint64_t hash_of(struct str key)
-{
-    uint64_t hash = hash_xxh3(key.data, key.len);
-    return hash ? hash : 1;
-}
-
 struct listing {
     struct session *session;
-    struct latest latest;
     int64_t unreadable;
 };
-
-static enum rcode note_latest(void *context, const struct port_record *record, struct err *err)
-{
-    struct latest *latest = &((struct listing *)context)->latest;
-    (void)err;
-    if (latest->used * 3 >= latest->size * 2)
-        grow(latest);
-    struct slot *slot = slot_of(latest, hash_of(record->key));
-    latest->used += !slot->hash;
-    *slot = (struct slot){hash_of(record->key), record->offset};
-    return OK;
-}
 
 static bool is_wanted(const struct session *session, const struct recipient *state)
 {
@@ -255,15 +240,12 @@ static bool is_wanted(const struct session *session, const struct recipient *sta
            str_equal(recipient_domain(state->who.recipient), str_of(options->domain));
 }
 
-static enum rcode show_latest(void *context, const struct port_record *record, struct err *err)
+static enum rcode show_state(void *context, const struct port_record *record, struct err *err)
 {
     struct listing *listing = context;
     struct recipient state;
     struct err why;
     (void)err;
-    if (!record->value.data ||
-        slot_of(&listing->latest, hash_of(record->key))->offset != record->offset)
-        return OK;
     if (codec_decode_recipient(listing->session->codec, record->value, &state, &why) != OK)
         listing->unreadable++;
     else if (is_wanted(listing->session, &state))
@@ -273,29 +255,18 @@ static enum rcode show_latest(void *context, const struct port_record *record, s
 
 static enum rcode list(struct session *session, struct err *err)
 {
-    const char *topic = session->deployment.topics[TOPIC_RECIPIENTS];
+    struct changelog changelog = {session->reader, session->deployment.topics[TOPIC_RECIPIENTS]};
     struct listing listing = {.session = session};
-    struct kafka_reading reading = {.topic = topic, .until = -1, .context = &listing};
     int32_t partitions;
-    enum rcode rc = kafka_reader_partition_count(session->reader, topic, &partitions, err);
+    enum rcode rc =
+        kafka_reader_partition_count(session->reader, changelog.topic, &partitions, err);
     begin_output(session);
-    /* Partition by partition: offsets are compared within one, and memory is that of one. */
-    for (int32_t p = 0; rc == OK && p < partitions; p++) {
-        mem_free(listing.latest.slots);
-        listing.latest = (struct latest){0};
-        grow(&listing.latest);
-        reading.partition = p;
-        reading.record = note_latest;
-        rc = kafka_reader_read(session->reader, &reading, err);
-        reading.record = show_latest;
-        if (rc == OK)
-            rc = kafka_reader_read(session->reader, &reading, err);
-    }
+    for (int32_t p = 0; rc == OK && p < partitions; p++)
+        rc = changelog_live(&changelog, p, show_state, &listing, err);
     if (rc == OK)
         output_end(&session->output);
     if (listing.unreadable)
         fprintf(stderr, "rimbalzo: %lld states cannot be read\n", (long long)listing.unreadable);
-    mem_free(listing.latest.slots);
     return rc;
 }
 
@@ -321,16 +292,36 @@ static int run(const struct options *options, const struct settings *settings)
     if (rc != OK)
         return cli_fail(&err);
     if (!found)
-        fprintf(stderr, "rimbalzo: nothing is known of %s\n", options->address);
+        fprintf(stderr, "rimbalzo: nothing is known of %s\n", options->argument);
     return cli_finish(found ? EXIT_CODE_OK : EXIT_CODE_NEGATIVE);
+}
+
+static int carry_out(const struct options *options, const struct settings *settings)
+{
+    enum output_format output = options->output;
+    switch (options->action) {
+    case ACTION_VERIFY:
+        return state_verify(&options->verify, settings, output);
+    case ACTION_SNAPSHOT:
+        return state_snapshot(options->argument, settings, output);
+    case ACTION_RESTORE:
+        return state_restore(options->argument, settings, output);
+    case ACTION_NONE:
+    case ACTION_GET:
+    case ACTION_LIST:
+    case ACTION_EXPORT:
+    case ACTION_COUNT:
+        break;
+    }
+    return run(options, settings);
 }
 
 int cmd_state(int argc, char **argv)
 {
     static const struct argp_option argp_options[] = {
         {"tenant", KEY_TENANT, "TENANT", 0, "of this tenant (get: the empty one otherwise)", 0},
-        {"status", KEY_STATUS, "STATUS", 0, "list only ACTIVE, SUSPENDED or SUPPRESSED", 0},
-        {"domain", KEY_DOMAIN, "DOMAIN", 0, "list only recipients of this domain", 0},
+        {"status", KEY_STATUS, "STATUS", 0, "only ACTIVE, SUSPENDED or SUPPRESSED", 0},
+        {"domain", KEY_DOMAIN, "DOMAIN", 0, "only recipients of this domain", 0},
         {0}};
     static const struct argp_child children[] = {{&settings_argp, 0, "Configuration:", 1},
                                                  {&output_argp, 0, "", 2},
@@ -339,13 +330,19 @@ int cmd_state(int argc, char **argv)
     static const struct argp argp = {
         argp_options,
         parse,
-        "get ADDRESS\nlist\nverify",
-        "Shows the state of one recipient, or of all, or proves it.\v"
-        "Reads the recipients topic to its end; get reads one "
-        "partition of it, and exits with 1 when "
-        "nothing is known of the address. A suspension that has gone "
-        "stale is shown as ACTIVE, with "
-        "lapsed set. verify recomputes all states from the input up to the "
+        "get ADDRESS\nlist\nverify\nexport\nsnapshot DIR\nrestore DIR",
+        "Shows the state of one recipient, or of all, or proves it; takes and restores snapshots "
+        "of "
+        "the workers' local state.\v"
+        "get, list and export read the recipients topic to its end; get reads one partition of it, "
+        "and exits with 1 when nothing is known of the address. A suspension that has gone stale "
+        "is "
+        "shown as ACTIVE, with lapsed set. export shows every column, as CSV unless -o says "
+        "otherwise. snapshot makes files of the workers' local state as of their certificates, "
+        "beside running workers, and brings a snapshot that is there up to date. restore puts one "
+        "in the place of local state: it is refused (75) while a worker of this state_dir runs; "
+        "what has come since, workers read from the topic, and prove all of it. "
+        "verify recomputes all states from the input up to the "
         "certificates, beside running workers. The recipients topic must be "
         "what the certificates say, nothing may have been written to it by "
         "anybody else, and each state must be what the input makes of it "
@@ -364,9 +361,9 @@ int cmd_state(int argc, char **argv)
     if (settings_load(&options.settings, &settings, &err) != OK)
         return cli_fail(&err);
     settings_log(&settings);
-    int code = options.action == ACTION_VERIFY
-                   ? state_verify(&options.verify, &settings, options.output)
-                   : run(&options, &settings);
+    if (options.action == ACTION_EXPORT && options.output == OUTPUT_TABLE)
+        options.output = OUTPUT_CSV;
+    int code = carry_out(&options, &settings);
     settings_deinit(&settings);
     return code;
 }

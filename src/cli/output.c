@@ -1,6 +1,7 @@
 /*
- * Rows in one of four formats. JSON lines and TSV go out row by row; a table is held back until all
- * widths are known, each cell as its kind, its text and a NUL.
+ * Rows in one of five formats. JSON lines, TSV and CSV go out row by row; a table is held back
+ * until the widths are known, each cell as its kind, its text and a NUL. A long table goes out in
+ * pieces, which are as wide as those before or wider.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -11,7 +12,8 @@
 static const char *const format_names[] = {[OUTPUT_TABLE] = "table",
                                            [OUTPUT_JSON] = "json",
                                            [OUTPUT_JSONL] = "jsonl",
-                                           [OUTPUT_TSV] = "tsv"};
+                                           [OUTPUT_TSV] = "tsv",
+                                           [OUTPUT_CSV] = "csv"};
 #define FORMAT_COUNT ((int)(sizeof(format_names) / sizeof(format_names[0])))
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -23,12 +25,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             *(enum output_format *)state->input = (enum output_format)i;
             return 0;
         }
-    argp_error(state, "-o takes table, json, jsonl or tsv, not \"%s\"", arg);
+    argp_error(state, "-o takes table, json, jsonl, tsv or csv, not \"%s\"", arg);
     return ARGP_ERR_UNKNOWN;
 }
 
 static const struct argp_option argp_options[] = {
-    {"output", 'o', "FORMAT", 0, "table, json, jsonl or tsv", 0}, {0}};
+    {"output", 'o', "FORMAT", 0, "table, json, jsonl, tsv or csv", 0}, {0}};
 const struct argp output_argp = {argp_options, parse, NULL, NULL, NULL, NULL, NULL};
 
 /* --- texts --- */
@@ -90,12 +92,12 @@ static void tsv_text(struct buf *out, struct str text)
     }
 }
 
-/* RFC 4180: in quotes where it must be, quotes doubled. */
+/* RFC 4180: quoted when it must be. Null is nothing, an empty text is "". */
 static void csv_text(struct buf *out, struct str text)
 {
-    bool quoted = false;
+    bool quoted = !text.len;
     for (size_t i = 0; i < text.len; i++)
-        quoted |= strchr("\",\r\n", text.data[i]) != NULL;
+        quoted |= memchr("\",\r\n", text.data[i], 4) != NULL;
     if (quoted)
         buf_append(out, "\"", 1);
     for (size_t i = 0; i < text.len; i++) {
@@ -169,6 +171,7 @@ static void cell_append(struct buf *out, const struct cell *cell, enum output_fo
 /* --- tables --- */
 
 #define FLUSH_SIZE 65536
+#define PIECE_SIZE ((size_t)1 << 20) /* octets of cells of one piece */
 
 static size_t columns_of(struct str text)
 {
@@ -184,24 +187,17 @@ static void pad(struct buf *out, size_t count)
         buf_append(out, " ", 1);
 }
 
-/* `numbers[c]`: every value of column c is a number or null; such columns stand to the right. */
-struct widths {
-    size_t widths[OUTPUT_COLUMNS_MAX];
-    bool numbers[OUTPUT_COLUMNS_MAX];
-};
-
-static void table_cell(struct buf *out, const struct output *output, const struct widths *widths,
-                       int column, struct str text)
+static void table_cell(struct buf *out, const struct output *output, int column, struct str text)
 {
-    size_t gap = widths->widths[column] - columns_of(text);
+    size_t gap = output->widths[column] - columns_of(text);
     if (column)
         buf_str(out, STR("  "));
-    if (widths->numbers[column])
+    if (output->numbers[column])
         pad(out, gap);
     buf_str(out, text);
     if (column == output->column_count - 1)
         buf_append(out, "\n", 1);
-    else if (!widths->numbers[column])
+    else if (!output->numbers[column])
         pad(out, gap);
 }
 
@@ -214,29 +210,36 @@ static struct str upper_case(const char *name, char storage[64])
     return (struct str){storage, len};
 }
 
-static void table_end(struct output *output)
+/* Widths and kinds of what is held back, beside those of pieces before. */
+static void table_measure(struct output *output)
 {
-    struct widths widths = {0};
-    struct buf lines = {0};
-    char storage[64];
-    for (int c = 0; c < output->column_count; c++) {
-        widths.widths[c] = strlen(output->columns[c]);
-        widths.numbers[c] = output->row_count > 0;
-    }
     const char *end = output->cells.data + output->cells.len;
     int column = 0;
+    for (int c = 0; c < output->column_count && !output->piece_count; c++) {
+        output->widths[c] = strlen(output->columns[c]);
+        output->numbers[c] = output->row_count > 0;
+    }
     for (const char *cell = output->cells.data; cell < end; cell += strlen(cell) + 1) {
         size_t width = columns_of(str_of(cell + 1));
-        if (width > widths.widths[column])
-            widths.widths[column] = width;
-        widths.numbers[column] &=
+        if (width > output->widths[column])
+            output->widths[column] = width;
+        output->numbers[column] &=
             *cell == 'a' + CELL_NUMBER || *cell == 'a' + CELL_MILLI || *cell == 'a' + CELL_NULL;
         column = (column + 1) % output->column_count;
     }
-    for (int c = 0; c < output->column_count; c++)
-        table_cell(&lines, output, &widths, c, upper_case(output->columns[c], storage));
+}
+
+static void table_piece(struct output *output)
+{
+    struct buf lines = {0};
+    char storage[64];
+    int column = 0;
+    table_measure(output);
+    for (int c = 0; c < output->column_count && !output->piece_count; c++)
+        table_cell(&lines, output, c, upper_case(output->columns[c], storage));
+    const char *end = output->cells.data + output->cells.len;
     for (const char *cell = output->cells.data; cell < end; cell += strlen(cell) + 1) {
-        table_cell(&lines, output, &widths, column, str_of(cell + 1));
+        table_cell(&lines, output, column, str_of(cell + 1));
         column = (column + 1) % output->column_count;
         if (lines.len > FLUSH_SIZE) {
             fwrite(lines.data, 1, lines.len, output->stream);
@@ -245,9 +248,21 @@ static void table_end(struct output *output)
     }
     fwrite(lines.data, 1, lines.len, output->stream);
     buf_deinit(&lines);
+    buf_clear(&output->cells);
+    output->piece_count++;
 }
 
-/* --- the four formats --- */
+/* --- the formats --- */
+
+static const char *separator_of(enum output_format format)
+{
+    return format == OUTPUT_CSV ? "," : "\t";
+}
+
+static const char *line_end_of(enum output_format format)
+{
+    return format == OUTPUT_CSV ? "\r\n" : "\n"; /* RFC 4180 */
+}
 
 void output_begin(struct output *output, enum output_format format, FILE *stream,
                   const char *const *columns, int column_count)
@@ -256,10 +271,9 @@ void output_begin(struct output *output, enum output_format format, FILE *stream
         .format = format, .stream = stream, .columns = columns, .column_count = column_count};
     if (format == OUTPUT_TSV || format == OUTPUT_CSV)
         for (int c = 0; c < column_count; c++)
-            fprintf(stream, "%s%s", columns[c],
-                    c < column_count - 1   ? format == OUTPUT_TSV ? "\t" : ","
-                    : format == OUTPUT_TSV ? "\n"
-                                           : "\r\n");
+            fprintf(stream, "%s%s", c ? separator_of(format) : "", columns[c]);
+    if (format == OUTPUT_TSV || format == OUTPUT_CSV)
+        fputs(line_end_of(format), stream);
 }
 
 static void table_row(struct output *output, const struct cell *cells)
@@ -272,16 +286,14 @@ static void table_row(struct output *output, const struct cell *cells)
     }
 }
 
-/* TSV and CSV. */
 static void separated_row(struct output *output, const struct cell *cells)
 {
-    bool tsv = output->format == OUTPUT_TSV;
     for (int c = 0; c < output->column_count; c++) {
         if (c)
-            buf_str(&output->cells, tsv ? STR("\t") : STR(","));
+            buf_str(&output->cells, str_of(separator_of(output->format)));
         cell_append(&output->cells, &cells[c], output->format);
     }
-    buf_str(&output->cells, tsv ? STR("\n") : STR("\r\n"));
+    buf_str(&output->cells, str_of(line_end_of(output->format)));
 }
 
 static void json_row(struct output *output, const struct cell *cells)
@@ -317,6 +329,8 @@ void output_row(struct output *output, const struct cell *cells)
     if (output->format != OUTPUT_TABLE) {
         fwrite(output->cells.data, 1, output->cells.len, output->stream);
         buf_clear(&output->cells);
+    } else if (output->cells.len > PIECE_SIZE) {
+        table_piece(output);
     }
 }
 
@@ -324,7 +338,7 @@ void output_end(struct output *output)
 {
     switch (output->format) {
     case OUTPUT_TABLE:
-        table_end(output);
+        table_piece(output);
         break;
     case OUTPUT_JSON:
         fputs(output->row_count ? "\n]\n" : "[]\n", output->stream);

@@ -10,7 +10,7 @@
 #define STABLE_MS 90000 /* a transaction whose owner has died ends within 70 s */
 #define SILENCE_MS 60000
 #define PROGRESS_MS 1000
-#define POLL_MS 100
+#define POLL_MS 10
 #define POLL_RECORDS 16384
 
 struct kafka_reader {
@@ -29,12 +29,25 @@ struct run {
     bool ended; /* the caller has had enough */
 };
 
+/* client_reader_defaults, but for the time a fetch waits for more: a reading is over at the end of
+ * what there is, and knows it only by such a fetch. */
+static const struct kafka_property defaults[] = {
+    {"client.id", "rimbalzo"},
+    {"fetch.queue.backoff.ms", "10"},
+    {"fetch.wait.max.ms", "5"},
+    {"queued.max.messages.kbytes", "16384"},
+    {"queued.min.messages", "100000"},
+    {"reconnect.backoff.max.ms", "2000"},
+    {"socket.keepalive.enable", "true"},
+    {"log.connection.close", "false"},
+    {NULL, NULL},
+};
+
 enum rcode kafka_reader_open(struct kafka_properties properties, const char *group,
                              struct kafka_reader **ret_reader, struct err *err)
 {
     struct kafka_reader *reader = mem_zalloc(sizeof(*reader));
-    enum rcode rc =
-        scan_open(&reader->scan, "reader", properties, client_reader_defaults, group, err);
+    enum rcode rc = scan_open(&reader->scan, "reader", properties, defaults, group, err);
     if (rc != OK) {
         mem_free(reader);
         return rc;

@@ -276,8 +276,7 @@ static enum rcode compare_widths(struct comparison *comparison, struct err *err)
             change(
                 comparison, narrow, TOPICS_FAULT,
                 "topic %s has %d partitions, topic %s %d: the state lies partition for partition "
-                "beside the input. Neither can be changed once written to: create a new pair "
-                "under other names (topics.bounces, topics.recipients) and copy the input into it",
+                "beside the input. `rimbalzo reshard` carries it over to more partitions",
                 names[TOPIC_BOUNCES], bounces, names[TOPIC_RECIPIENTS], recipients);
     }
     if (width_of(comparison, TOPIC_DUE) < delayed)

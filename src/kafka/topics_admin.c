@@ -266,16 +266,28 @@ enum rcode topics_configure(struct client *client, const char *topic, const char
     return rc;
 }
 
+/* Watermarks need a leader. */
+static enum rcode await_leaders(struct client *client, const char *topic, int32_t partitions,
+                                struct err *err)
+{
+    int64_t deadline_ms = clock_monotonic_ms() + DEADLINE_MS;
+    enum rcode rc = OK;
+    for (int32_t p = 0; rc == OK && p < partitions; p++) {
+        struct port_watermarks marks;
+        rc = facts_watermarks_wait(client, topic, p, deadline_ms, &marks, err);
+    }
+    return rc;
+}
+
 enum rcode topics_await(struct client *client, const char *topic, int32_t partitions,
                         struct err *err)
 {
     int64_t deadline_ms = clock_monotonic_ms() + DEADLINE_MS;
     for (;;) {
         int32_t count = 0;
-        bool unused;
         enum rcode rc = facts_partition_count(client, topic, &count, err);
-        if (rc == OK && count >= partitions) /* watermarks need a leader */
-            return topics_unused(client, topic, partitions, &unused, err);
+        if (rc == OK && count >= partitions)
+            return await_leaders(client, topic, partitions, err);
         if (rc == OK)
             rc = err_set(err, E_TIMEOUT, "topic %s has %d partitions so far", topic, count);
         if ((rc != E_TOPICS && rcode_disposition(rc) != DISPOSITION_RETRY) ||

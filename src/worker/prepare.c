@@ -15,7 +15,7 @@
 /* `partition:offset:timestamp` of the record that was rerouted. */
 struct rerouted {
     bool present;
-    int64_t timestamp_ms;
+    int64_t partition, offset, timestamp_ms;
 };
 
 static bool parse_decimal(const char **inout, const char *end, int64_t *ret_number)
@@ -36,13 +36,16 @@ static bool parse_decimal(const char **inout, const char *end, int64_t *ret_numb
     return true;
 }
 
-static bool parse_rerouted(struct str text, int64_t *ret_timestamp_ms)
+static bool parse_rerouted(struct str text, struct rerouted *ret_rerouted)
 {
     const char *p = text.data, *end = p + text.len;
-    int64_t partition, offset;
-    return text.data && parse_decimal(&p, end, &partition) && p < end && *p++ == ':' &&
-           parse_decimal(&p, end, &offset) && p < end && *p++ == ':' &&
-           parse_decimal(&p, end, ret_timestamp_ms) && p == end;
+    struct rerouted rerouted = {.present = true};
+    bool valid = text.data && parse_decimal(&p, end, &rerouted.partition) && p < end &&
+                 *p++ == ':' && parse_decimal(&p, end, &rerouted.offset) && p < end &&
+                 *p++ == ':' && parse_decimal(&p, end, &rerouted.timestamp_ms) && p == end;
+    if (valid)
+        *ret_rerouted = rerouted;
+    return valid;
 }
 
 /* A header that is not three decimal numbers counts as absent; of several valid ones the last
@@ -50,11 +53,9 @@ static bool parse_rerouted(struct str text, int64_t *ret_timestamp_ms)
 static struct rerouted rerouted_header(const struct port_record *record)
 {
     struct rerouted rerouted = {0};
-    int64_t timestamp_ms;
     for (int i = 0; i < record->header_count; i++)
-        if (str_equal(record->headers[i].name, STR(REROUTED_HEADER)) &&
-            parse_rerouted(record->headers[i].value, &timestamp_ms))
-            rerouted = (struct rerouted){true, timestamp_ms};
+        if (str_equal(record->headers[i].name, STR(REROUTED_HEADER)))
+            (void)!parse_rerouted(record->headers[i].value, &rerouted);
     return rerouted;
 }
 
@@ -222,7 +223,7 @@ static enum rcode prepare_record(struct worker *worker, struct batch *batch, str
                                  const struct port_record *record, struct err *err)
 {
     struct input_record input;
-    struct identity who;
+    struct identity who = {0};
     struct err why = {0};
     char key_text[RECORD_KEY_MAX];
     enum rcode rc = decode(worker, record, &input, &who, &why);
@@ -280,4 +281,34 @@ enum rcode prepare_batch(struct worker *worker, struct batch *batch, struct err 
         }
     }
     return OK;
+}
+
+enum rcode worker_judge(struct processor *processor, const struct port_record *record,
+                        struct worker_judgement *ret_judgement, struct err *err)
+{
+    struct worker *worker = (struct worker *)processor;
+    struct input_record input;
+    struct identity who = {0};
+    char key_text[RECORD_KEY_MAX];
+    arena_reset(&worker->arena, ARENA_KEEP);
+    enum rcode rc = decode(worker, record, &input, &who, err);
+    if (rc != OK && rcode_disposition(rc) != DISPOSITION_REJECT)
+        return rc;
+    *ret_judgement = (struct worker_judgement){.home = -1};
+    if (rc != OK)
+        return OK;
+    struct str key = {key_text, identity_key(who, key_text)};
+    struct rerouted rerouted = rerouted_header(record);
+    ret_judgement->home = hash_partition(key, worker->options.partition_counts[TOPIC_BOUNCES]);
+    ret_judgement->time_ms = event_time(worker, record, &rerouted, input.occurred_at_ms);
+    return OK;
+}
+
+bool worker_rerouted_from(const struct port_record *record, struct port_position *ret_origin)
+{
+    struct rerouted rerouted = rerouted_header(record);
+    if (!rerouted.present || rerouted.partition > INT32_MAX)
+        return false;
+    *ret_origin = (struct port_position){(int32_t)rerouted.partition, rerouted.offset};
+    return true;
 }

@@ -65,6 +65,10 @@ static enum rcode worker_certificate_parse(struct processor *processor, int64_t 
     size_t len = metadata.len < PORT_METADATA_MAX ? metadata.len : PORT_METADATA_MAX;
     memcpy(text, metadata.data ? metadata.data : "", len);
     text[len] = '\0';
+    if (strcmp(text, WORKER_UNFINISHED) == 0)
+        return err_set(err, E_CERTIFICATE_INVALID,
+                       "this recipients topic is being made by `rimbalzo reshard`, which has not "
+                       "been finished: run it again, with topics.recipients as it was before");
     sscanf(text, "v1 i=%lld t=%lld n=%llu d=%llx%n", &input, &stream_time, &entries, &digest,
            &used);
     if (used < 0 || (size_t)used != metadata.len || input < 0 || stream_time < 0)

@@ -78,6 +78,9 @@ const struct rule_set *worker_rules(const struct processor *worker);
  * two turns. `ret_found` false: nothing is known of it. */
 enum rcode worker_look(struct processor *worker, int32_t partition, struct identity who,
                        struct buf *out, bool *ret_found, struct err *err) WARN_UNUSED;
+/* Stands where a partition's certificate will be while `rimbalzo reshard` makes its state: no
+ * worker takes it for one, so none begins with half of the state. */
+#define WORKER_UNFINISHED "reshard has not been finished"
 
 /* The certificate's metadata; returns its length. */
 size_t worker_certificate_text(const struct certificate *certificate,
@@ -90,3 +93,15 @@ enum rcode worker_remove(struct processor *worker, int32_t partition, struct err
 struct store *worker_store(const struct processor *worker, int32_t partition);
 
 const struct worker_stats *worker_stats(const struct processor *worker);
+
+/* For tools: what the worker takes a record of the input for, in any partition. */
+struct worker_judgement {
+    int32_t home;    /* the partition it belongs to; -1: it is not usable */
+    int64_t time_ms; /* of its event; it counts for the stream time of its home only */
+};
+enum rcode worker_judge(struct processor *worker, const struct port_record *record,
+                        struct worker_judgement *ret_judgement, struct err *err) WARN_UNUSED;
+
+/* For tools: where the record that this one says to be the copy of lies in the input; false: it
+ * says to be none. Whoever produces records may write such a header. */
+bool worker_rerouted_from(const struct port_record *record, struct port_position *ret_origin);

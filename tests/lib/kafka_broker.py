@@ -279,6 +279,10 @@ class Kafka:
             lambda: self.groups("--reset-offsets", "--group", group, "--topic", topic, *how, "--execute"),
             deadline_s, f"offsets of {group} to be reset", every_s=0.2)
 
+    def delete_offsets(self, group, topic=None):
+        """The whole group's, or those on one topic; waits until nobody is in it."""
+        kafka_read.delete_offsets(self.bootstrap, group, topic)
+
     # -- records --
 
     def read(self, topic, **options):

@@ -31,7 +31,7 @@ import stream as oracle_stream
 from config import DEFAULTS, Config
 
 # Streams of the oracle begin in 2001: nothing may be deleted or rolled by the age of its records.
-BROKER = {"log.retention.check.interval.ms": 2**31 - 1, "log.roll.ms": 2**62}
+BROKER = {"log.retention.check.interval.ms": 2**31 - 1, "log.initial.task.delay.ms": 2**31 - 1, "log.roll.ms": 2**62}
 
 TOPICS = ("bounces", "recipients", "retries.delayed", "retries.due", "suppressions", "notices", "dead-letters")
 OUTPUTS = ("recipients", "retries.delayed", "suppressions", "notices", "dead-letters")
@@ -219,11 +219,19 @@ class Pipeline:
 
     def read(self):
         """{topic without prefix: records of the oracle}, as a read_committed reader sees them."""
+        topics = self.dump([self.prefix + name for name in ("bounces", *OUTPUTS)])
+        return {name.removeprefix(self.prefix): found for name, found in topics.items()}
+
+    def dump(self, topics):
+        """{topic: records of the oracle}"""
         octets = kafka_read.run_tool(
             "topic_dump", "-b", self.broker.bootstrap, "--isolation", "read_committed", "--stable-ms", 30000,
-            "--deadline-ms", 120000, *[self.prefix + name for name in ("bounces", *OUTPUTS)], deadline_s=180)
-        topics = oracle_records.by_topic(io.BytesIO(octets))
-        return {name.removeprefix(self.prefix): found for name, found in topics.items()}
+            "--deadline-ms", 120000, *topics, deadline_s=180)
+        return oracle_records.by_topic(io.BytesIO(octets))
+
+    def comparison(self, *arguments, **options):
+        """What verify() asks."""
+        return compare.Comparison(*arguments, **options)
 
     def verify(self, calm=True, texts=False):
         """Outputs, dead letters, reroutes, states, certificates and digests against the oracle; the counts.
@@ -234,8 +242,8 @@ class Pipeline:
         inputs = topics.pop("bounces", [])
         classifier = Classifier(self.scenario, inputs) if texts else None
         config = Config({key: value for key, value in self.config.items() if key in DEFAULTS})
-        comparison = compare.Comparison(inputs, topics, self.partitions, config, prefix=self.prefix,
-                                        ignore_rule=not texts, **({"classifier": classifier} if texts else {}))
+        comparison = self.comparison(inputs, topics, self.partitions, config, prefix=self.prefix,
+                                     ignore_rule=not texts, **({"classifier": classifier} if texts else {}))
         differences = comparison.run(certificates=self.certificates(), digest=True)
         self.expect_none(differences)
         if calm:

@@ -211,6 +211,20 @@ def committed(bootstrap, group, deadline_s=60):
     return found
 
 
+def delete_offsets(bootstrap, group, topic=None, deadline_s=60):
+    """Deletes a group as expiry would, or its offsets on one topic only, once it has no members any more."""
+    arguments = ["-t", topic] if topic else []
+
+    def deleted():
+        done = subprocess.run([tool_path("group_offsets"), "-b", bootstrap, "-d", *arguments, group],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, check=False)
+        if done.returncode not in (0, 75):
+            raise ToolError(f"group_offsets -d {group}: {done.stderr.decode('utf-8', 'replace').strip()}")
+        return done.returncode == 0
+
+    wait_until(deleted, deadline_s, f"{group} to have no members", every_s=0.2)
+
+
 def main():
     if len(sys.argv) != 3:
         print(__doc__, file=sys.stderr)

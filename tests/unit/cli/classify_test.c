@@ -48,7 +48,7 @@ static void bad_flags_are_usage_errors(void **unused)
                  "--reply takes a code from 200 to 599, not \"99\"");
     assert_usage((struct command){ARGS("5.1.1", "5.1.2")}, "\"5.1.2\" is one argument too many");
     assert_usage((struct command){ARGS("-o", "xml")},
-                 "-o takes table, json, jsonl or tsv, not \"xml\"");
+                 "-o takes table, json, jsonl, tsv or csv, not \"xml\"");
     assert_usage((struct command){ARGS("--explain")},
                  "--explain is for one bounce: give a STATUS or --text");
 }

@@ -24,7 +24,7 @@ static void there_are_two_roles(void **unused)
     assert_usage((struct command){ARGS("worker", "sender")},
                  "\"sender\" is neither worker nor dispatcher");
     assert_usage((struct command){ARGS("-o", "xml")},
-                 "-o takes table, json, jsonl or tsv, not \"xml\"");
+                 "-o takes table, json, jsonl, tsv or csv, not \"xml\"");
 }
 
 int main(void)

@@ -1,4 +1,4 @@
-/* Rows as table, JSON, JSON lines and TSV. */
+/* Rows as table, JSON, JSON lines, TSV and CSV. */
 #include "command.h"
 
 static const char *const columns[] = {"name", "count", "is_new"};
@@ -107,6 +107,49 @@ static void a_tsv_cell_is_one_cell_whatever_it_holds(void **unused)
     assert_output(OUTPUT_TSV, rows, 1, "name\tcount\tis_new\na\\tb\\nc\\rd\\\\e\xff\t1\ttrue\n");
 }
 
+static void a_csv_cell_is_quoted_when_it_must_be(void **unused)
+{
+    (void)unused;
+    struct cell rows[][3] = {
+        {cell_text(STR("a,b")), cell_number(1), cell_text(STR("say \"no\""))},
+        {cell_text(STR("two\r\nlines")), cell_milli(1500), cell_text(STR(""))},
+        {cell_text(STR_NULL), cell_number(-3), cell_bool(false)},
+    };
+    assert_output(OUTPUT_CSV, rows, 3,
+                  "name,count,is_new\r\n"
+                  "\"a,b\",1,\"say \"\"no\"\"\"\r\n"
+                  "\"two\r\nlines\",1.500,\"\"\r\n"
+                  ",-3,false\r\n");
+}
+
+/* As many rows as no piece holds; the one before the last is wider than all before. */
+static void a_table_of_any_length_goes_out_in_pieces_under_one_header(void **unused)
+{
+    (void)unused;
+    enum { COUNT = 200000 };
+    struct output output;
+    char *text = NULL;
+    size_t len, held_max = 0, lines = 0;
+    FILE *stream = open_memstream(&text, &len);
+    output_begin(&output, OUTPUT_TABLE, stream, columns, 3);
+    for (int i = 0; i < COUNT; i++) {
+        struct cell row[3] = {cell_text(i == COUNT - 2 ? STR("the longest of all") : STR("name")),
+                              cell_number(i), cell_bool(true)};
+        output_row(&output, row);
+        held_max = output.cells.len > held_max ? output.cells.len : held_max;
+    }
+    output_end(&output);
+    fclose(stream);
+    for (size_t i = 0; i < len; i++)
+        lines += text[i] == '\n';
+    assert_int_equal(lines, COUNT + 1);
+    assert_true(held_max < 2 << 20);
+    assert_memory_equal(text, "NAME  COUNT  IS_NEW\nname      0  true\n", 38);
+    assert_non_null(
+        strstr(text, "\nthe longest of all  199998  true\nname                199999  true\n"));
+    free(text);
+}
+
 static void a_long_table_keeps_its_widths(void **unused)
 {
     (void)unused;
@@ -137,7 +180,9 @@ int main(void)
         cmocka_unit_test(no_rows_are_a_header_or_an_empty_array),
         cmocka_unit_test(hostile_octets_break_no_format),
         cmocka_unit_test(a_tsv_cell_is_one_cell_whatever_it_holds),
+        cmocka_unit_test(a_csv_cell_is_quoted_when_it_must_be),
         cmocka_unit_test(a_long_table_keeps_its_widths),
+        cmocka_unit_test(a_table_of_any_length_goes_out_in_pieces_under_one_header),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
