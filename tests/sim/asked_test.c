@@ -34,12 +34,11 @@ static void *ask_on(void *context)
         struct buf text;
         char path[96];
         snprintf(path, sizeof(path), "/api/v1/recipients/asked%d%%40example.org", i % RECIPIENTS);
-        buf_init(&text);
         int status = http_request(asking->port, "GET", path, "", &text);
-        asking->answers[status > 0 && status < 600 ? status : 0]++;
-        if (i % 8 == 0 && http_request(asking->port, "GET", "/", "", &text) != 200)
-            asking->answers[0]++;
         buf_deinit(&text);
+        asking->answers[status > 0 && status < 600 ? status : 0]++;
+        if (i % 8 == 0 && http_status_of(asking->port, "GET", "/") != 200)
+            asking->answers[0]++;
     }
     return NULL;
 }
