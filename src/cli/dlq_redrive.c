@@ -99,13 +99,18 @@ static enum rcode add_class(struct redrive *redrive, const struct dead_letter *l
     return rc;
 }
 
+/* `text` is no longer than what `held` has room for, see usable(). */
+static bool is_same(const char *held, struct str text)
+{
+    return strncmp(held, text.data, text.len) == 0 && held[text.len] == '\0';
+}
+
 static enum rcode class_of(struct redrive *redrive, const struct dead_letter *letter,
                            struct class **ret_class, struct err *err)
 {
     for (int i = 0; i < redrive->class_count; i++) {
         struct class *class = &redrive->classes[i];
-        if (str_equal(letter->reason, str_of(class->reason)) &&
-            str_equal(letter->topic, str_of(class->topic))) {
+        if (is_same(class->reason, letter->reason) && is_same(class->topic, letter->topic)) {
             *ret_class = class;
             return OK;
         }
