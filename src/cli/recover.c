@@ -28,6 +28,7 @@ struct recovery {
     struct recover_partition *current;
     int64_t stream_time_ms; /* of the input read so far */
     size_t next_claim;
+    bool carried; /* the input was read with fewer partitions before */
 };
 
 static bool is_lost(const struct recovery *recovery, int64_t partition)
@@ -245,6 +246,7 @@ static enum rcode note_input(void *context, const struct port_record *record, st
     struct recovery *recovery = context;
     struct recover_partition *partition = recovery->current;
     struct worker_judgement judgement;
+    struct port_position origin;
     enum rcode rc = worker_judge(recovery->options->worker, record, &judgement, err);
     if (rc != OK)
         return rc;
@@ -252,6 +254,10 @@ static enum rcode note_input(void *context, const struct port_record *record, st
         recovery->stream_time_ms = judgement.time_ms;
     if (is_rerouted(recovery, record, judgement.home))
         note(partition, record->offset, RECOVER_REROUTES);
+    else if (judgement.home >= 0 && judgement.home != record->partition &&
+             record->offset < partition->certificate.input_next &&
+             !worker_rerouted_from(record, &origin))
+        recovery->carried = true; /* it was at home when it was processed */
     if (record->offset < partition->certificate.input_next &&
         recovery->stream_time_ms > partition->certificate.stream_time_ms)
         partition->certificate.stream_time_ms = recovery->stream_time_ms;
@@ -310,6 +316,9 @@ enum rcode recover_plan(const struct recover_options *options,
         rc = read_dead_letters(&recovery, err);
     if (rc == OK)
         rc = read_input(&recovery, err);
+    for (size_t p = 0; p < count; p++)
+        if (recovery.carried)
+            ret_partitions[p].certificate.carried = CARRIED_ANY;
     mem_free(marks);
     mem_free(recovery.claims);
     return rc;

@@ -18,6 +18,9 @@
  * delete.retention.ms, when nothing of its partition left a trace after it. Then that recipient's
  * last records are done again up to the FORGET, and their outputs have the ids they had.
  *
+ * A record that was processed though it lies in a wrong partition, without a copy in the right one,
+ * tells that the input had fewer partitions then (reshard.h), and the certificates say so.
+ *
  * Stream time is that of the input from its start up to the offset, at least the last event of any
  * state.
  */

@@ -141,7 +141,7 @@ static enum rcode write_partition(struct session *session, struct replay_partiti
                                   .walk = walk_partition};
     if (!partition->certified)
         return OK; /* nothing was processed yet */
-    if (partition->lost)
+    if (partition->incomplete)
         target.stream_time_ms = partition->certificate.stream_time_ms;
     return apply_partition(&session->apply, &target, err);
 }
@@ -243,7 +243,7 @@ static bool time_differs(const struct replay_job *job)
 {
     for (int32_t p = 0; p < job->count; p++) {
         const struct replay_partition *partition = &job->partitions[p];
-        if (partition->certified && !partition->lost &&
+        if (partition->certified && !partition->incomplete &&
             partition->stream_time_ms != partition->certificate.stream_time_ms)
             return true;
     }

@@ -29,11 +29,12 @@ struct replay_partition {
     int32_t partition;
     struct certificate certificate; /* what the live state reflects; all 0: nothing yet */
     bool certified;
-    int64_t input_start;                /* the input's log start */
-    int64_t state_start, state_end;     /* of the recipients topic */
-    int64_t from;                       /* first input offset that was folded now */
-    int64_t lost;                       /* input offsets below that nobody can fold any more */
-    int64_t foreign;                    /* records behind the certificate's position */
+    int64_t input_start;            /* the input's log start */
+    int64_t state_start, state_end; /* of the recipients topic */
+    int64_t from;                   /* first input offset that was folded now */
+    int64_t lost;                   /* input offsets below that nobody can fold any more */
+    bool incomplete;                /* lost > 0, or recipients were carried over from elsewhere */
+    int64_t foreign;                /* records behind the certificate's position */
     uint64_t live_entries, live_digest; /* at the certificate's position */
     int64_t stream_time_ms;             /* as recomputed */
     uint64_t recipients;                /* compared */

@@ -3,7 +3,9 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "cli/replay_job.h"
+#include "domain/address.h"
 
 #define STABLE_MS 15000
 #define TRIES_MAX 5 /* to read the recipients topic before it is compacted */
@@ -181,6 +183,7 @@ static enum rcode open_wanted(struct replay_worker *worker, struct replay_partit
     partition->lost = next == 0 ? partition->input_start : 0;
     if (partition->lost > partition->certificate.input_next)
         partition->lost = partition->certificate.input_next;
+    partition->incomplete = partition->lost || partition->certificate.carried;
     atomic_fetch_sub(&worker->job->total, partition->from - partition->input_start);
     return rc;
 }
@@ -245,9 +248,20 @@ enum rcode replay_part_load(struct replay_worker *worker, struct replay_partitio
     return read_live(worker, partition, err);
 }
 
+/* Whether former events of a recipient lie in another partition. */
+static bool has_moved(const struct replay_partition *partition, struct identity who)
+{
+    char text[RECORD_KEY_MAX];
+    struct str key = {text, identity_key(who, text)};
+    int32_t former = partition->certificate.carried;
+    return former == CARRIED_ANY || (former && hash_partition(key, former) != partition->partition);
+}
+
 bool replay_part_explained(const struct replay_partition *partition,
                            const struct difference *difference)
 {
+    if (has_moved(partition, difference->who))
+        return true;
     if (!partition->lost || !difference->live)
         return false;
     return !difference->wanted ||
@@ -307,7 +321,7 @@ enum rcode replay_part_run(struct replay_worker *worker, struct replay_partition
         return rc;
     rc = replay_close(worker->live, partition->partition, false, err);
     if (rc == OK)
-        rc = replay_close(worker->wanted, partition->partition, options->keep && !partition->lost,
-                          err);
+        rc = replay_close(worker->wanted, partition->partition,
+                          options->keep && !partition->incomplete, err);
     return rc;
 }

@@ -230,6 +230,7 @@ static enum rcode count_states(struct session *session, struct range *range, str
 
 struct totals {
     int64_t offsets, lost, states, cut;
+    bool carried;
 };
 
 static void show(const struct range *range, struct output *output, struct totals *totals)
@@ -266,6 +267,13 @@ static void tell(const struct totals *totals)
 {
     fprintf(stderr, "rimbalzo: %lld offset%s to read\n", (long long)totals->offsets,
             totals->offsets == 1 ? "" : "s");
+    if (totals->carried)
+        fputs(
+            "rimbalzo: recipients were carried over to more partitions; of those that moved, what "
+            "came before cannot be recomputed\n",
+            stderr);
+    if (!totals->lost && totals->carried)
+        return;
     if (!totals->lost)
         fputs("rimbalzo: retention has taken nothing: every state can be recomputed\n", stderr);
     else if (!totals->cut)
@@ -296,6 +304,7 @@ int replay_plan(const struct replay_command *command)
         rc = look(&session, p, &range, &err);
         if (rc == OK)
             show(&range, &output, &totals);
+        totals.carried |= session.job.partitions[p].certificate.carried != 0;
     }
     if (rc == OK) {
         output_end(&output);

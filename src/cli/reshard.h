@@ -26,6 +26,9 @@
  * The stream time of a new partition is the latest of the old ones whose keys it takes: it never
  * goes back for anybody.
  *
+ * The certificates say from then on that recipients were carried over, since whoever recomputes
+ * states from the input finds the former events of those that moved in other partitions.
+ *
  * What of the input is not read when keys move: a record in a partition that is no longer the right
  * one ("stray") is sent on to the right one by the worker, as any misrouted record. That keeps
  * every record, but not the order of a recipient's; and one that was sent on before is a dead

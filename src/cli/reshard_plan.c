@@ -163,11 +163,22 @@ static enum rcode count_unread(void *context, const struct port_record *record, 
     return OK;
 }
 
+/* Whose former events will be in another partition. Stream times that have been merged may have let
+ * others lapse or expire sooner than their own partition would. */
+static int32_t carried_from(const struct reshard *reshard)
+{
+    for (int32_t p = 0; p < reshard->from_count; p++)
+        if (reshard->sources[p].certificate.carried)
+            return CARRIED_ANY;
+    return reshard->to_count % reshard->from_count ? CARRIED_ANY : reshard->from_count;
+}
+
 static enum rcode plan_input(struct reshard *reshard, struct err *err)
 {
     const struct worker_tool *tool = reshard->tool;
     const char *topic = tool->deployment.topics[TOPIC_BOUNCES];
     struct unread unread = {0};
+    int32_t carried = carried_from(reshard);
     struct port_watermarks *marks = mem_zalloc((size_t)reshard->input_count * sizeof(*marks));
     enum rcode rc = changelog_settle(tool->reader, topic, reshard->input_count, marks, err);
     if (rc == OK)
@@ -184,6 +195,7 @@ static enum rcode plan_input(struct reshard *reshard, struct err *err)
     }
     for (int32_t q = 0; rc == OK && q < reshard->to_count; q++) {
         struct certificate *planned = &reshard->targets[q].certificate;
+        planned->carried = carried;
         if (q < reshard->from_count)
             planned->input_next = reshard->sources[q].input_next;
         else

@@ -40,7 +40,7 @@ static bool tell_partition(const struct replay_job *job, const struct replay_par
 {
     const struct certificate *certificate = &partition->certificate;
     const char *topic = job->deployment.topics[TOPIC_RECIPIENTS];
-    bool time_holds = !partition->certified || partition->lost ||
+    bool time_holds = !partition->certified || partition->incomplete ||
                       partition->stream_time_ms == certificate->stream_time_ms;
     if (!partition->live_holds)
         fprintf(stderr,
@@ -63,6 +63,11 @@ static bool tell_partition(const struct replay_job *job, const struct replay_par
                 "rimbalzo: partition %d: the input begins at offset %lld; what was before it "
                 "cannot be folded again\n",
                 partition->partition, (long long)partition->input_start);
+    if (certificate->carried)
+        fprintf(stderr,
+                "rimbalzo: partition %d: recipients were carried over from other partitions, where "
+                "what came before lies\n",
+                partition->partition);
     return !partition->live_holds || partition->foreign || !time_holds;
 }
 
@@ -73,7 +78,7 @@ static int judge(const struct replay_job *job, int64_t differences)
     for (int32_t p = 0; p < job->count; p++) {
         const struct replay_partition *partition = &job->partitions[p];
         wrong += tell_partition(job, partition);
-        lost += partition->lost > 0;
+        lost += partition->incomplete;
         unprovable += partition->unprovable;
         entries += (int64_t)partition->live_entries;
     }

@@ -17,6 +17,8 @@
 
 struct processor;
 
+#define CARRIED_ANY (-1)
+
 /* What the group says about a partition's state, parsed from the committed certificate. */
 struct certificate {
     int64_t input_next;     /* the state reflects the input up to here */
@@ -24,6 +26,9 @@ struct certificate {
     int64_t stream_time_ms; /* of the input up to input_next */
     uint64_t entries;
     uint64_t digest;
+    /* Recipients came from other partitions, where their former events lie: those whose partition
+     * is another among so many. 0: none did; CARRIED_ANY: anybody may have. */
+    int32_t carried;
     char text[PORT_METADATA_MAX + 1]; /* as committed: whatever else the processor wrote */
 };
 

@@ -52,7 +52,7 @@ static enum rcode worker_discard(struct processor *processor, int32_t partition,
     return slots_discard(&self(processor)->slots, partition, err);
 }
 
-/* `v1 i=<next input offset> t=<stream time> n=<entries> d=<digest>` */
+/* `v1 i=<next input offset> t=<stream time> n=<entries> d=<digest>`, and ` carried=<n>` unless 0 */
 static enum rcode worker_certificate_parse(struct processor *processor, int64_t offset,
                                            struct str metadata, struct certificate *ret_certificate,
                                            struct err *err)
@@ -71,6 +71,9 @@ static enum rcode worker_certificate_parse(struct processor *processor, int64_t 
                        "been finished: run it again, with topics.recipients as it was before");
     sscanf(text, "v1 i=%lld t=%lld n=%llu d=%llx%n", &input, &stream_time, &entries, &digest,
            &used);
+    int carried = 0, more = -1;
+    if (used >= 0 && text[used] && sscanf(text + used, " carried=%d%n", &carried, &more) == 1)
+        used += more;
     if (used < 0 || (size_t)used != metadata.len || input < 0 || stream_time < 0)
         return err_set(
             err, E_CERTIFICATE_INVALID,
@@ -81,7 +84,8 @@ static enum rcode worker_certificate_parse(struct processor *processor, int64_t 
                                             .log_next = offset,
                                             .stream_time_ms = stream_time,
                                             .entries = entries,
-                                            .digest = digest};
+                                            .digest = digest,
+                                            .carried = carried};
     return OK;
 }
 
@@ -92,6 +96,9 @@ size_t worker_certificate_text(const struct certificate *certificate,
         snprintf(ret_text, PORT_METADATA_MAX + 1, "v1 i=%lld t=%lld n=%llu d=%016llx",
                  (long long)certificate->input_next, (long long)certificate->stream_time_ms,
                  (unsigned long long)certificate->entries, (unsigned long long)certificate->digest);
+    if (certificate->carried)
+        len += snprintf(ret_text + len, PORT_METADATA_MAX + 1 - (size_t)len, " carried=%d",
+                        certificate->carried);
     return (size_t)len;
 }
 
@@ -103,7 +110,8 @@ static size_t worker_certificate_write(struct processor *processor, int32_t part
     struct certificate certificate = {.input_next = input_next,
                                       .stream_time_ms = slot->batch_time_ms,
                                       .entries = meta->entries,
-                                      .digest = meta->digest};
+                                      .digest = meta->digest,
+                                      .carried = ((struct worker_slot *)slot)->carried};
     if (slot->begun)
         store_pending(slot->store, &certificate.entries, &certificate.digest);
     return worker_certificate_text(&certificate, ret_text);
@@ -209,6 +217,7 @@ static enum rcode worker_restore_finish(struct processor *processor, int32_t par
             (unsigned long long)certificate->entries, (unsigned long long)certificate->digest);
     slot->time_ms = certificate->stream_time_ms;
     slot->batch_time_ms = certificate->stream_time_ms;
+    ((struct worker_slot *)slot)->carried = certificate->carried;
     enum rcode rc = store_begin(slot->store, err);
     if (rc != OK)
         return rc;

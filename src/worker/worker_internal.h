@@ -9,6 +9,7 @@
 struct worker_slot {
     struct slot slot;
     struct store_cursor scan; /* where the idle scan goes on */
+    int32_t carried;          /* as the certificate says */
 };
 
 /* One event of the batch, ready for the fold. */

@@ -121,9 +121,16 @@ def from_four_to_twelve(s: Scenario):
     pipeline.produce(fresh + stream[COUNT + 300:] + [r for r in stream[COUNT:COUNT + 300] if r.value])
     pipeline.wait_done([moved])
     stop(moved)
-    counted = pipeline.verify()
+    counted, written = pipeline.verify(), pipeline.counts()
     assert counted.reroutes and counted.dead_letters and counted.states > RECIPIENTS
     print(f"       {counted}")
+    # Who recomputes states knows that those of recipients that moved lie in two places.
+    told = s.run("state", "verify", config=moved, expect=75).stderr
+    assert "carried over" in told and "differ" not in told, told
+    assert "carried over" in s.run("replay", "plan", config=moved).stderr
+    wait_until(lambda: s.run("replay", "apply", "--yes", config=moved, expect=None).returncode != 75, 60,
+               "the session to end", every_s=0.5)
+    assert pipeline.counts() == written, "a replay has written"
 
 
 def widened_by_hand(s: Scenario):

@@ -348,7 +348,7 @@ class Comparison:
                 self.differ("certificate", f"partition {partition} has none")
                 continue
             position, text = certificates[partition]
-            found = dict(part.split("=", 1) for part in text.split()[1:])
+            found = dict(part.split("=", 1) for part in text.split()[1:] if "=" in part)
             expected = {"n": str(len(live[partition]))}
             if partition in self.fold.stream_times:
                 expected["t"] = str(self.fold.stream_times[partition])
