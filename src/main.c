@@ -31,6 +31,7 @@ static const struct {
     {"suppress", cmd_suppress, "take recipients off the list, whatever they bounced"},
     {"reinstate", cmd_reinstate, "put recipients back on the list"},
     {"forget", cmd_forget, "delete what is known of recipients"},
+    {"schema", cmd_schema, "schemas in the registry: check, register, diff"},
     {"classify", cmd_classify, "class and reason of a bounce, or of one per line of stdin"},
     {"decode", cmd_decode, "print an Avro message as JSON"},
     {"config", cmd_config, "the configuration: check, show, defaults"},

@@ -10,7 +10,7 @@
 enum disposition {
     DISPOSITION_RETRY,   /* call the same function again */
     DISPOSITION_ABORT,   /* abort the transaction, seek back, do the batch again */
-    DISPOSITION_HOLD,    /* the same, but one partition's records wait a moment; the rest goes on */
+    DISPOSITION_HOLD,    /* one partition's records wait a moment; the rest goes on */
     DISPOSITION_REJECT,  /* the record is at fault: dead letter; the rest goes on */
     DISPOSITION_REBUILD, /* drop the producer, make a new one, prove every partition again */
     DISPOSITION_RESTORE, /* one partition's local state is in doubt: restore it again */
@@ -65,6 +65,7 @@ enum disposition {
     X(E_STORE_FULL, "store_full", DISPOSITION_STOP)                                                \
     X(E_STORE_LOCKED, "store_locked", DISPOSITION_RETRY)                                           \
     X(E_CLOCK, "clock", DISPOSITION_HOLD)                                                          \
+    X(E_REGISTRY_UNAVAILABLE, "registry_unavailable", DISPOSITION_HOLD)                            \
     X(E_STORE_MAP_FULL, "store_map_full", DISPOSITION_ABORT)
 
 enum rcode {

@@ -27,6 +27,7 @@ int cli_exit_code(enum rcode code)
     case E_DELAY_TOO_LONG:
         return EXIT_CODE_DATA;
     case E_BROKER_UNREACHABLE:
+    case E_REGISTRY_UNAVAILABLE:
         return EXIT_CODE_UNREACHABLE;
     case E_AUTH:
         return EXIT_CODE_AUTH;

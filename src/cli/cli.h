@@ -148,6 +148,7 @@ int cmd_reinstate(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_reshard(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_schema(int argc, char **argv);
 int cmd_state(int argc, char **argv);
 int cmd_suppress(int argc, char **argv);
 int cmd_topics(int argc, char **argv);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/schemas.h"
 #include "cli/settings.h"
 #include "codec/record.h"
 
@@ -100,9 +101,11 @@ static int run(const struct options *options, const struct config *config)
     struct err err = {0};
     struct buf message = {0}, json = {0};
     struct codec *codec = NULL;
-    const struct codec_options codec_options = {.schemas_dir = config->schemas.dir};
+    struct schemas schemas = {0};
     int code = EXIT_CODE_OK;
-    enum rcode rc = codec_new(&codec_options, &codec, &err);
+    enum rcode rc = schemas_open(config, SCHEMAS_NONE, &schemas, &err);
+    if (rc == OK)
+        rc = codec_new(&schemas.codec, &codec, &err);
     if (rc == OK)
         rc = read_message(options->file, &message, &err);
     if (rc == OK && options->hex)
@@ -117,6 +120,7 @@ static int run(const struct options *options, const struct config *config)
         code = cli_fail(&err);
     }
     codec_free(codec);
+    schemas_close(&schemas);
     buf_deinit(&json);
     buf_deinit(&message);
     return cli_finish(code);
@@ -132,10 +136,9 @@ int cmd_decode(int argc, char **argv)
         parse,
         "[FILE|-]",
         "Prints one Avro message as a line of JSON.\v"
-        "The message is a single object (C3 01) or framed as a schema registry has it (00), and "
-        "its "
-        "writer schema one that is compiled in or stands in schemas.dir. Exits with 65 and the "
-        "error's name when it cannot be decoded.",
+        "The message is a single object (C3 01), whose writer schema is compiled in or stands in "
+        "schemas.dir, or framed as a schema registry has it (00), which is then asked "
+        "(schemas.registry.url). Exits with 65 and the error's name when it cannot be decoded.",
         children,
         NULL,
         NULL};

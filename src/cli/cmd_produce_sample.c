@@ -9,6 +9,7 @@
 #include "cli/deployment.h"
 #include "cli/mailer.h"
 #include "cli/sample.h"
+#include "cli/schemas.h"
 #include "cli/settings.h"
 #include "kafka/reader.h"
 #include "kafka/writer.h"
@@ -187,21 +188,29 @@ static enum rcode produce(const struct options *options, const struct config *co
 static enum rcode make_samples(struct options *options, const struct settings *settings,
                                struct err *err)
 {
-    struct codec *codec;
+    struct codec *codec = NULL;
+    struct schemas schemas = {0};
     struct sample_options *of = &options->sample;
     if (!of->recipients)
         of->recipients = of->count / 10 + 1;
     if (options->now)
         of->start_ms = clock_wall_ms() - of->span_ms;
     of->policies = &settings->policies;
-    enum rcode rc = codec_new(&(struct codec_options){0}, &codec, err);
-    if (rc != OK)
+    enum rcode rc = OK;
+    if (!options->show) /* what is shown needs no registry */
+        rc = schemas_open(settings->config, SCHEMAS_OF_INPUT, &schemas, err);
+    if (rc == OK)
+        rc = codec_new(&schemas.codec, &codec, err);
+    if (rc != OK) {
+        schemas_close(&schemas);
         return rc;
+    }
     struct sample *sample = sample_new(of, codec);
     rc = options->show ? show_all(sample, codec, err)
                        : produce(options, settings->config, sample, err);
     sample_free(sample);
     codec_free(codec);
+    schemas_close(&schemas);
     return rc;
 }
 

@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/deployment.h"
 #include "cli/recipient_view.h"
+#include "cli/schemas.h"
 #include "cli/settings.h"
 #include "cli/state_snapshot.h"
 #include "cli/state_verify.h"
@@ -246,7 +247,12 @@ static enum rcode show_state(void *context, const struct port_record *record, st
     struct recipient state;
     struct err why;
     (void)err;
-    if (codec_decode_recipient(listing->session->codec, record->value, &state, &why) != OK)
+    enum rcode rc = codec_decode_recipient(listing->session->codec, record->value, &state, &why);
+    if (rc != OK && rcode_disposition(rc) != DISPOSITION_REJECT) {
+        *err = why;
+        return rc;
+    }
+    if (rc != OK)
         listing->unreadable++;
     else if (is_wanted(listing->session, &state))
         show(listing->session, &state, record->partition);
@@ -276,11 +282,13 @@ static int run(const struct options *options, const struct settings *settings)
 {
     struct err err = {0};
     struct session session = {.options = options, .settings = settings, .now_ms = clock_wall_ms()};
-    struct codec_options codec_options = {.schemas_dir = settings->config->schemas.dir};
+    struct schemas schemas = {0};
     bool found = true;
     enum rcode rc = deployment_init(&session.deployment, settings->config, &err);
     if (rc == OK)
-        rc = codec_new(&codec_options, &session.codec, &err);
+        rc = schemas_open(settings->config, SCHEMAS_NONE, &schemas, &err);
+    if (rc == OK)
+        rc = codec_new(&schemas.codec, &session.codec, &err);
     if (rc == OK)
         rc = kafka_reader_open(session.deployment.properties, session.deployment.worker_group,
                                &session.reader, &err);
@@ -288,6 +296,7 @@ static int run(const struct options *options, const struct settings *settings)
         rc = options->action == ACTION_GET ? get(&session, &found, &err) : list(&session, &err);
     kafka_reader_close(session.reader);
     codec_free(session.codec);
+    schemas_close(&schemas);
     deployment_deinit(&session.deployment);
     if (rc != OK)
         return cli_fail(&err);

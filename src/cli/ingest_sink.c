@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/deployment.h"
 #include "cli/input_writer.h"
+#include "cli/schemas.h"
 #include "embedded.h"
 
 #define FRAME_SIZE 10              /* of a single object: C3 01 and the fingerprint */
@@ -14,6 +15,7 @@
 
 struct ingest_sink {
     enum ingest_sink_kind kind;
+    struct schemas schemas; /* of the topic's records */
     struct codec *codec;
     struct buf value;
     /* the topic */
@@ -188,7 +190,11 @@ enum rcode ingest_sink_open(enum ingest_sink_kind kind, const struct config *con
 {
     struct ingest_sink *sink = mem_zalloc(sizeof(*sink));
     sink->kind = kind;
-    enum rcode rc = codec_new(&(struct codec_options){0}, &sink->codec, err);
+    enum rcode rc = OK;
+    if (kind == INGEST_SINK_TOPIC)
+        rc = schemas_open(config, SCHEMAS_OF_INPUT, &sink->schemas, err);
+    if (rc == OK)
+        rc = codec_new(&sink->schemas.codec, &sink->codec, err);
     if (rc == OK && kind == INGEST_SINK_TOPIC)
         rc = open_topic(sink, config, err);
     if (rc != OK) {
@@ -242,6 +248,7 @@ void ingest_sink_close(struct ingest_sink *sink)
     input_writer_close(sink->writer);
     deployment_deinit(&sink->deployment);
     codec_free(sink->codec);
+    schemas_close(&sink->schemas);
     buf_deinit(&sink->value);
     buf_deinit(&sink->block);
     mem_free(sink);

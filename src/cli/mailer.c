@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/deployment.h"
 #include "cli/refusal.h"
+#include "cli/schemas.h"
 #include "domain/address.h"
 #include "domain/id.h"
 #include "kafka/follower.h"
@@ -143,6 +144,7 @@ void mailer_answer(const struct mailer_options *options, const struct retry_comm
 struct mailer {
     struct mailer_options options;
     struct deployment deployment;
+    struct schemas schemas;
     struct codec *codec;
     struct kafka_follower *due;
     struct kafka_writer *writer;
@@ -157,8 +159,12 @@ static enum rcode answer(struct mailer *mailer, const struct port_record *due, s
     struct mailer_answer answer;
     char key[RECORD_KEY_MAX];
     struct err why;
-    if (codec_decode_command(mailer->codec, due->value, &command, &why) != OK ||
-        command.action != COMMAND_SCHEDULE) {
+    enum rcode rc = codec_decode_command(mailer->codec, due->value, &command, &why);
+    if (rc != OK && rcode_disposition(rc) != DISPOSITION_REJECT) {
+        *err = why;
+        return rc;
+    }
+    if (rc != OK || command.action != COMMAND_SCHEDULE) {
         mailer->unusable++;
         return OK;
     }
@@ -246,8 +252,9 @@ static enum rcode open_mailer(struct mailer *mailer, const struct settings *sett
     enum rcode rc = deployment_init(&mailer->deployment, settings->config, err);
     snprintf(group, sizeof(group), "%s-mailer", settings->config->app);
     if (rc == OK)
-        rc = codec_new(&(struct codec_options){.schemas_dir = settings->config->schemas.dir},
-                       &mailer->codec, err);
+        rc = schemas_open(settings->config, SCHEMAS_OF_INPUT, &mailer->schemas, err);
+    if (rc == OK)
+        rc = codec_new(&mailer->schemas.codec, &mailer->codec, err);
     if (rc == OK)
         rc = kafka_follower_open(mailer->deployment.properties, group,
                                  mailer->deployment.topics[TOPIC_DUE], &mailer->due, err);
@@ -273,6 +280,7 @@ enum rcode mailer_run(const struct mailer_options *options, const struct setting
     kafka_writer_close(mailer.writer);
     kafka_follower_close(mailer.due);
     codec_free(mailer.codec);
+    schemas_close(&mailer.schemas);
     buf_deinit(&mailer.value);
     deployment_deinit(&mailer.deployment);
     return rc;

@@ -217,6 +217,13 @@ void observe_threads(struct observe *observe, const struct observed_thread *thre
     pthread_mutex_unlock(&observe->lock);
 }
 
+void observe_schemas(struct observe *observe, struct schemas_service *schemas)
+{
+    pthread_mutex_lock(&observe->lock);
+    observe->schemas = schemas;
+    pthread_mutex_unlock(&observe->lock);
+}
+
 void observe_close(struct observe *observe)
 {
     if (!observe)

@@ -22,6 +22,7 @@
 #include "base/err.h"
 #include "cli/ingest_job.h"
 #include "cli/role.h"
+#include "cli/schemas.h"
 #include "dispatcher/dispatcher.h"
 #include "kafka/kafka_port.h"
 #include "kafka/lag.h"
@@ -63,6 +64,10 @@ enum rcode observe_about(struct observe *observe, const struct observe_about *ab
 
 /* The threads to tell about from now on, copied; their counters must live until observe_close. */
 void observe_threads(struct observe *observe, const struct observed_thread *threads, int count);
+
+/* What the process knows of a registry, to tell about from now on; it must live until
+ * observe_close. */
+void observe_schemas(struct observe *observe, struct schemas_service *schemas);
 
 /* What /livez says, for those who watch by other means. */
 bool observe_live(struct observe *observe);

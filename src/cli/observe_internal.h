@@ -46,6 +46,7 @@ struct observe {
     struct observed_thread *threads;
     int count;
     int64_t since_ms; /* when the threads were handed over */
+    struct schemas_service *schemas; /* NULL: nothing is known of a registry */
     bool watched;
     struct heard heard[ROLE_COUNT];
     struct observe_sample samples[SAMPLES_MAX]; /* ascending */

@@ -172,6 +172,25 @@ static void write_ingest(struct metrics *metrics, const struct observe *observe)
         metrics_int(metrics, METRIC_LABELS({"reason", ingest_skip_names[k]}), skipped[k]);
 }
 
+/* --- schema registry --- */
+
+static void write_registry(struct metrics *metrics, const struct schemas_service *schemas)
+{
+    struct lookup_usage usage;
+    lookup_usage(schemas->lookup, &usage);
+    metrics_family(metrics, METRIC_COUNTER, "rimbalzo_registry_requests_total",
+                   "Requests to the schema registry by what came of them.");
+    for (int k = 0; k < REGISTRY_OUTCOME_COUNT; k++)
+        metrics_int(metrics, METRIC_LABELS({"outcome", registry_outcome_names[k]}),
+                    atomic_load(&schemas->stats.requests[k]));
+    metrics_family(metrics, METRIC_GAUGE, "rimbalzo_registry_schemas",
+                   "Schema ids that are remembered: known, absent from the registry, or wanted and "
+                   "not told yet.");
+    metrics_int(metrics, METRIC_LABELS({"state", "known"}), usage.known);
+    metrics_int(metrics, METRIC_LABELS({"state", "absent"}), usage.absent);
+    metrics_int(metrics, METRIC_LABELS({"state", "wanted"}), usage.wanted);
+}
+
 /* --- all --- */
 
 void observe_sum_dead_letters(const struct observe *observe, long long ret_sums[RCODE_COUNT])
@@ -212,5 +231,7 @@ void observe_work(struct metrics *metrics, const struct observe *observe,
         write_dispatcher(metrics, observe);
     if (observe_has_role(observe, ROLE_INGEST))
         write_ingest(metrics, observe);
+    if (observe->schemas && observe->schemas->lookup)
+        write_registry(metrics, observe->schemas);
     write_dead_letters(metrics, observe);
 }

@@ -68,20 +68,38 @@ static int next_signal(const sigset_t *signals, int ms)
     return number > 0 ? number : 0;
 }
 
-/* Waits until the broker answers and the topics are as they must be. Returns a signal's number, or
- * 0. */
+/* Topics first, then what the registry has to tell. */
+static enum rcode try_start(struct shared *shared, bool *topics_checked, struct err *err)
+{
+    const struct config *config = shared->settings->config;
+    struct topics_options topics = topics_setup(config, &shared->deployment);
+    enum rcode rc = OK;
+    topics.wanted = service_topics_wanted(shared->run->threads);
+    if (!*topics_checked)
+        rc = topics_check(&topics, &shared->facts, err);
+    if (rc != OK)
+        return rc;
+    *topics_checked = true;
+    return schemas_service_start(&shared->schemas, config,
+                                 service_records_written(shared->run->threads), err);
+}
+
+/* Waits until the broker answers and the topics are as they must be, and for the registry. Returns
+ * a signal's number, or 0. */
 static int check_start(struct shared *shared, const sigset_t *signals, struct err *err)
 {
-    struct topics_options topics = topics_setup(shared->settings->config, &shared->deployment);
-    topics.wanted = service_topics_wanted(shared->run->threads);
+    bool topics_checked = false;
     for (;;) {
-        enum rcode rc = topics_check(&topics, &shared->facts, err);
-        if (rc == OK || rcode_disposition(rc) != DISPOSITION_RETRY) {
+        enum rcode rc = try_start(shared, &topics_checked, err);
+        if (rc == OK ||
+            (rcode_disposition(rc) != DISPOSITION_RETRY && rc != E_REGISTRY_UNAVAILABLE)) {
             err->code = rc;
             return 0;
         }
+        const struct config *config = shared->settings->config;
         log_warn(rcode_name(rc), err->text,
-                 LOG_S("servers", config_kafka(shared->settings->config, "bootstrap.servers")),
+                 LOG_S("servers", topics_checked ? config->schemas.registry.url
+                                                 : config_kafka(config, "bootstrap.servers")),
                  LOG_I("retry_ms", START_RETRY_MS));
         notify_waiting(&shared->notify, err->text);
         int number = next_signal(signals, START_RETRY_MS);
@@ -166,6 +184,7 @@ static enum rcode observe_all(const struct service_thread *threads, int count,
     for (int i = 0; i < count; i++)
         observed[i] = service_thread_observed(&threads[i]);
     observe_threads(shared->observe, observed, count);
+    observe_schemas(shared->observe, &threads->shared->schemas);
     mem_free(observed);
     if (!observe_port(shared->observe))
         return OK; /* nobody asks */
@@ -250,6 +269,7 @@ static int run_service(struct shared *shared)
         mem_free(threads);
     }
     observe_close(shared->observe);
+    schemas_service_stop(&shared->schemas);
     if (err.code != OK)
         return fail(&err);
     log_info("stopped", "ended by a signal, everything is committed", LOG_I("signal", number));

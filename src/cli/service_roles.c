@@ -27,6 +27,12 @@ static enum rcode open_port(struct service_thread *thread, struct err *err)
     return kafka_port_new(&options, &thread->port, err);
 }
 
+static struct codec_options codec_of(struct service_thread *thread)
+{
+    struct shared *shared = thread->shared;
+    return schemas_service_codec(&shared->schemas, shared->settings->config, &thread->asker);
+}
+
 static struct state_options state_of(const struct shared *shared)
 {
     const struct config *config = shared->settings->config;
@@ -44,7 +50,7 @@ static enum rcode open_worker(struct service_thread *thread, struct err *err)
     struct worker_options options = {
         .policies = &shared->settings->policies,
         .rules = shared->settings->rules,
-        .codec = {.schemas_dir = shared->settings->config->schemas.dir},
+        .codec = codec_of(thread),
         .state = state_of(shared)};
     options.state.offline_ms_max = shared->facts.delete_retention_ms / OFFLINE_SHARE;
     memcpy(options.topic_names, shared->deployment.topics, sizeof(options.topic_names));
@@ -57,7 +63,7 @@ static enum rcode open_dispatcher(struct service_thread *thread, struct err *err
 {
     const struct shared *shared = thread->shared;
     const struct config *config = shared->settings->config;
-    struct dispatcher_options options = {.codec = {.schemas_dir = config->schemas.dir},
+    struct dispatcher_options options = {.codec = codec_of(thread),
                                          .state = state_of(shared),
                                          .delay_ms_max = config->dispatcher.delay_max_ms};
     memcpy(options.topic_names, shared->deployment.topics, sizeof(options.topic_names));
@@ -71,7 +77,7 @@ static enum rcode open_ingest(struct service_thread *thread, struct err *err)
     const struct shared *shared = thread->shared;
     struct ingest_job_options options = {
         .ingest = *shared->run->ingest,
-        .codec = {.schemas_dir = shared->settings->config->schemas.dir},
+        .codec = codec_of(thread),
         .source = shared->deployment.topics[TOPIC_SOURCE]};
     memcpy(options.partition_counts, shared->facts.partition_counts,
            sizeof(options.partition_counts));
@@ -184,4 +190,14 @@ unsigned service_topics_wanted(const int threads[ROLE_COUNT])
     if (threads[ROLE_INGEST])
         wanted |= TOPICS_OF_INGEST;
     return wanted;
+}
+
+unsigned service_records_written(const int threads[ROLE_COUNT])
+{
+    unsigned written = SCHEMAS_NONE; /* a dispatcher sends on what it has read */
+    if (threads[ROLE_WORKER])
+        written |= SCHEMAS_OF_OUTPUT;
+    if (threads[ROLE_INGEST])
+        written |= SCHEMAS_OF_INPUT;
+    return written;
 }

@@ -1,5 +1,7 @@
 #include "codec/codec.h"
 
+#include <stdio.h>
+
 #include "embedded.h"
 
 static int kind_of(const struct schema *schema)
@@ -62,24 +64,27 @@ static bool has_suffix(struct str name, struct str suffix)
            memcmp(name.data + name.len - suffix.len, suffix.data, suffix.len) == 0;
 }
 
-/* The current schema of a record kind, compiled in as <Record>.avsc. */
+struct str record_schema_text(enum record_kind kind)
+{
+    char name[64];
+    snprintf(name, sizeof(name), "%s.avsc", record_kind_names[kind]);
+    for (const struct embedded_file *file = embedded_files; file->name; file++)
+        if (strcmp(file->name, name) == 0)
+            return (struct str){file->data, file->size};
+    return STR_NULL;
+}
+
 static enum rcode add_reader(struct codec *codec, enum record_kind kind, struct err *err)
 {
-    struct str name = arena_printf(&codec->arena, "%s.avsc", record_kind_names[kind]);
-    for (const struct embedded_file *file = embedded_files; file->name; file++) {
-        if (!str_equal(str_of(file->name), name))
-            continue;
-        struct schema *schema = arena_alloc(&codec->arena, sizeof(*schema));
-        enum rcode rc =
-            schema_parse((struct str){file->data, file->size}, &codec->arena, schema, err);
-        if (rc == OK)
-            rc = plan_check_reader(schema, &record_specs[kind], err);
-        if (rc != OK)
-            return err_prefix(err, "%s", file->name);
-        codec->readers[kind] = schema;
-        return OK;
-    }
-    return err_set(err, E_SCHEMA, "%.*s is not compiled in", STR_ARG(name));
+    struct str text = record_schema_text(kind);
+    struct schema *schema = arena_alloc(&codec->arena, sizeof(*schema));
+    enum rcode rc = schema_parse(text, &codec->arena, schema, err);
+    if (rc == OK)
+        rc = plan_check_reader(schema, &record_specs[kind], err);
+    if (rc != OK)
+        return err_prefix(err, "%s.avsc", record_kind_names[kind]);
+    codec->readers[kind] = schema;
+    return OK;
 }
 
 static enum rcode add_embedded(struct codec *codec, struct err *err)

@@ -55,10 +55,10 @@ struct codec;
 struct codec_options {
     const char *schemas_dir; /* extra writer schemas (*.avsc), NULL: only those compiled in */
     /* Confluent framing when set: id under which each record kind is registered, for encoding. */
-    const int32_t *registered_ids; /* NULL: single-object framing is written */
+    const int32_t *registered_ids; /* NULL: single-object framing is written; -1: never encoded */
     /* Looks an id up in the registry: JSON text of the schema into `ret_json` (arena).
-     * E_UNKNOWN_SCHEMA: the registry says it has none; DISPOSITION_RETRY: ask again later. NULL: no
-     * registry. */
+     * E_UNKNOWN_SCHEMA: the registry says it has none; E_REGISTRY_UNAVAILABLE: nobody knows yet,
+     * ask again later. NULL: no registry. */
     enum rcode (*resolve)(void *context, int32_t id, struct arena *arena, struct str *ret_json,
                           struct err *err);
     void *resolve_context;
@@ -67,6 +67,9 @@ struct codec_options {
 enum rcode codec_new(const struct codec_options *options, struct codec **ret_codec,
                      struct err *err) WARN_UNUSED;
 void codec_free(struct codec *codec);
+
+/* The current schema of a record, as its file has it, compiled in. */
+struct str record_schema_text(enum record_kind kind);
 
 /* Which record kind the value holds, by its schema's full name. E_MALFORMED (null, too short, bad
  * frame), E_UNKNOWN_SCHEMA, E_UNEXPECTED_SCHEMA (a schema we know, no record of ours). */

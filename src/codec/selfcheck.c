@@ -2,7 +2,6 @@
 
 #include "codec/codec.h"
 #include "codec/reference.h"
-#include "embedded.h"
 
 #define WHO                                                                                        \
     {                                                                                              \
@@ -135,25 +134,11 @@ static enum rcode check_kind(struct codec *codec, enum record_kind kind, struct 
     return rc;
 }
 
-static struct str schema_text(enum record_kind kind)
-{
-    char name[64];
-    struct buf text;
-    buf_init(&text);
-    buf_printf(&text, "%s.avsc%c", record_kind_names[kind], 0);
-    memcpy(name, text.data, text.len < sizeof(name) ? text.len : sizeof(name));
-    buf_deinit(&text);
-    for (const struct embedded_file *file = embedded_files; file->name; file++)
-        if (strcmp(file->name, name) == 0)
-            return (struct str){file->data, file->size};
-    return STR_NULL;
-}
-
 enum rcode codec_selfcheck(struct codec *codec, struct err *err)
 {
     for (int kind = 0; kind < RECORD_KIND_COUNT; kind++) {
-        enum rcode rc =
-            check_kind(codec, (enum record_kind)kind, schema_text((enum record_kind)kind), err);
+        enum rcode rc = check_kind(codec, (enum record_kind)kind,
+                                   record_schema_text((enum record_kind)kind), err);
         if (rc != OK)
             return rc;
     }

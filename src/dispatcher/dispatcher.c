@@ -250,7 +250,7 @@ static enum rcode dispatcher_restore_finish(struct processor *processor, int32_t
 static enum rcode take_in(struct dispatcher *dispatcher, struct batch *batch, int64_t now_ms,
                           struct err *err)
 {
-    enum rcode rc = ingest_prepare(dispatcher, batch->port, batch->records, batch->count, now_ms,
+    enum rcode rc = ingest_prepare(dispatcher, batch, batch->records, batch->count, now_ms,
                                    &batch->failed_partition, err);
     if (rc != OK)
         return rc;

@@ -114,10 +114,11 @@ static enum rcode reject(struct dispatcher *dispatcher, struct port *port, const
     return outbox_dead_letter(port, &dead_letters, job->record, why, &dispatcher->arena, err);
 }
 
-static enum rcode prepare(struct dispatcher *dispatcher, struct port *port,
+static enum rcode prepare(struct dispatcher *dispatcher, struct batch *batch,
                           const struct port_record *record, struct dispatcher_slot *slot,
                           int64_t now_ms, struct err *err)
 {
+    struct port *port = batch ? batch->port : NULL;
     struct job *job = &dispatcher->jobs[dispatcher->job_count];
     struct err why = {0};
     int64_t time_before_ms = slot->slot.batch_time_ms;
@@ -127,6 +128,11 @@ static enum rcode prepare(struct dispatcher *dispatcher, struct port *port,
     enum rcode rc = decode(dispatcher, job, &why);
     if (rc != OK && rcode_disposition(rc) == DISPOSITION_REJECT)
         return reject(dispatcher, port, job, &why, err);
+    if (batch && rc != OK && rcode_disposition(rc) == DISPOSITION_HOLD) {
+        slot->slot.batch_time_ms = time_before_ms; /* it has not come yet */
+        batch_defer(batch, record, &why);
+        return OK;
+    }
     if (rc != OK) {
         *err = why;
         return rc;
@@ -141,7 +147,7 @@ static enum rcode prepare(struct dispatcher *dispatcher, struct port *port,
     return rc;
 }
 
-enum rcode ingest_prepare(struct dispatcher *dispatcher, struct port *port,
+enum rcode ingest_prepare(struct dispatcher *dispatcher, struct batch *batch,
                           const struct port_record *records, size_t count, int64_t now_ms,
                           int32_t *ret_failed_partition, struct err *err)
 {
@@ -155,7 +161,9 @@ enum rcode ingest_prepare(struct dispatcher *dispatcher, struct port *port,
     for (size_t i = 0; i < count; i++) {
         if (!slot || slot->slot.partition != records[i].partition)
             slot = dispatcher_slot(dispatcher, records[i].partition);
-        enum rcode rc = prepare(dispatcher, port, &records[i], slot, now_ms, err);
+        if (batch && batch_deferred(batch, records[i].partition))
+            continue;
+        enum rcode rc = prepare(dispatcher, batch, &records[i], slot, now_ms, err);
         if (rc != OK) {
             *ret_failed_partition = records[i].partition;
             return rc;

@@ -148,15 +148,32 @@ static void check_topics(const struct config *config, struct faults *faults)
     }
 }
 
-/* Until there is a client: the worker would write the framing of Avro single objects, and every
- * consumer that asks the registry would fail to read it. */
+static bool begins(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
 static void check_registry(const struct config *config, struct faults *faults)
 {
-    if (config->schemas.registry.url)
-        fault_add(
-            faults, place(config, "schemas.registry.url"), "schemas.registry.url",
-            "this version cannot talk to a schema registry yet; remove the key, records are then "
-            "written as Avro single objects with the schemas compiled in");
+    const char *url = config->schemas.registry.url;
+    struct config_place at = place(config, "schemas.registry.url");
+    if (!url)
+        return;
+    if (!begins(url, "http://") && !begins(url, "https://"))
+        fault_add(faults, at, "schemas.registry.url", "'%s' begins with neither http:// nor https://",
+                  url);
+    else if (strchr(url, '@'))
+        fault_add(faults, at, "schemas.registry.url",
+                  "a user does not belong here; use schemas.registry.user and password_file");
+    else if (strpbrk(url, "?# \t\r\n") || strlen(strstr(url, "://")) == strlen("://"))
+        fault_add(faults, at, "schemas.registry.url",
+                  "'%s' is not host, port and path alone, without query, fragment or blanks", url);
+    if (config->schemas.registry.password_file && !config->schemas.registry.user)
+        fault_add(faults, place(config, "schemas.registry.password_file"),
+                  "schemas.registry.password_file", "is of no use without schemas.registry.user");
+    if (config->schemas.registry.key_file && !config->schemas.registry.cert_file)
+        fault_add(faults, place(config, "schemas.registry.key_file"), "schemas.registry.key_file",
+                  "is of no use without schemas.registry.cert_file");
 }
 
 void config_check(const struct config *config, struct faults *faults)

@@ -59,7 +59,16 @@ const struct key config_keys[] = {
     {"suppression.lift_on_delivery", KEY_BOOL, AT(suppression.lift_on_delivery)},
     {"event.max_ahead", KEY_DURATION, AT(event.max_ahead_ms), 0, DURATION_MAX_MS},
     {"schemas.dir", KEY_TEXT, AT(schemas.dir), 1, 4000},
-    {"schemas.registry.url", KEY_TEXT, AT(schemas.registry.url), 1, 4000},
+    {"schemas.registry.url", KEY_TEXT, AT(schemas.registry.url), 1, 2000},
+    {"schemas.registry.write", KEY_BOOL, AT(schemas.registry.write)},
+    {"schemas.registry.user", KEY_TEXT, AT(schemas.registry.user), 1, 1000},
+    {"schemas.registry.password_file", KEY_TEXT, AT(schemas.registry.password_file), 1, 4000},
+    {"schemas.registry.ca_file", KEY_TEXT, AT(schemas.registry.ca_file), 1, 4000},
+    {"schemas.registry.cert_file", KEY_TEXT, AT(schemas.registry.cert_file), 1, 4000},
+    {"schemas.registry.key_file", KEY_TEXT, AT(schemas.registry.key_file), 1, 4000},
+    {"schemas.registry.key_password_file", KEY_TEXT, AT(schemas.registry.key_password_file), 1,
+     4000},
+    {"schemas.registry.timeout", KEY_DURATION, AT(schemas.registry.timeout_ms), 100, 60 * 1000},
     {"rules.file", KEY_TEXT, AT(rules.file), 1, 4000},
     {"http.listen", KEY_LISTEN, AT(http.listen)},
     {"log.format", KEY_CHOICE, AT(log.format), .choices = log_formats},
@@ -190,11 +199,25 @@ const char config_defaults_yaml[] =
     "event:\n"
     "  max_ahead: 5m\n"
     "\n"
-    "# Further writer schemas (*.avsc), and the schema registry.\n"
-    "# schemas:\n"
-    "#   dir: /etc/rimbalzo/schemas\n"
-    "#   registry:\n"
-    "#     url: http://registry:8081\n"
+    "schemas:\n"
+    "  # Further writer schemas (*.avsc).\n"
+    "  # dir: /etc/rimbalzo/schemas\n"
+    "  # A schema registry with Confluent's interface. With a url, values that carry a schema's id "
+    "can be read.\n"
+    "  registry:\n"
+    "    # url: https://registry:8081\n"
+    "    # Records are written with ids too; `rimbalzo schema register` puts the schemas there "
+    "first.\n"
+    "    write: true\n"
+    "    # user: rimbalzo\n"
+    "    # password_file: /run/secrets/registry\n"
+    "    # TLS: who may sign the registry's certificate, and a certificate of our own.\n"
+    "    # ca_file: /etc/ssl/certs/internal.pem\n"
+    "    # cert_file: /etc/rimbalzo/tls.crt\n"
+    "    # key_file: /etc/rimbalzo/tls.key\n"
+    "    # key_password_file: /run/secrets/tls-key\n"
+    "    # Of a request, with all its attempts.\n"
+    "    timeout: 5s\n"
     "\n"
     "# Classification rules instead of those compiled in.\n"
     "# rules:\n"

@@ -7,7 +7,7 @@
 #include "ops/config.h"
 #include "ops/yaml_text.h"
 
-#define CONFIG_KEYS_MAX 64
+#define CONFIG_KEYS_MAX 96
 #define CONFIG_PATH_MAX 192 /* of a key, its NUL included */
 
 enum key_type {

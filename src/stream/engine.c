@@ -183,6 +183,7 @@ static void free_engine(struct engine *engine, bool clean)
     mem_free(engine->commits);
     mem_free(engine->commit_texts);
     mem_free(engine->batch_partitions);
+    mem_free(engine->deferrals.items);
     board_deinit(&engine->board);
     ask_deinit(&engine->ask);
     mem_free(engine->board_entries);

@@ -18,6 +18,7 @@ struct engine {
     struct port_commit *commits; /* scratch */
     char (*commit_texts)[PORT_METADATA_MAX + 1];
     int32_t *batch_partitions;    /* scratch */
+    struct deferrals deferrals;   /* of the batch in hand */
     int64_t transaction_began_ms; /* monotonic: the last one */
     size_t batch_max; /* records of the next batch: batch_records_max, or less for a slow broker */
     bool producer_ready;

@@ -55,6 +55,19 @@ struct processor_usage {
     uint64_t kinds[STORE_KINDS]; /* entries of each kind, as the processor numbers them */
 };
 
+/* Records that cannot be judged yet, for want of something that will come: this one, and all after
+ * it in its partition. */
+struct deferral {
+    int32_t partition;
+    int64_t offset;
+    struct err why; /* a code with DISPOSITION_HOLD */
+};
+
+struct deferrals {
+    struct deferral *items; /* one a partition at most */
+    int count, cap;
+};
+
 struct batch {
     struct port *port;
     const struct port_record *records; /* per partition in offset order; partitions interleaved */
@@ -65,7 +78,16 @@ struct batch {
     int partition_count;       /* and of partitions that have other work or a certificate due */
     int32_t
         failed_partition; /* out: the partition at fault when process fails with RESTORE or STOP */
+    struct deferrals *deferrals; /* out, by batch_defer; NULL: the caller has no use for them */
 };
+
+/*
+ * The batch goes on without `record` and without what follows it in its partition, which the
+ * processor leaves alone too: the transaction commits the partition up to `record`, and fetches from
+ * there after a moment. So a batch always moves on, whatever number of its records must wait.
+ */
+void batch_defer(struct batch *batch, const struct port_record *record, const struct err *why);
+bool batch_deferred(const struct batch *batch, int32_t partition);
 
 struct processor_ops {
     /* Opens the partition's local state; when it is open already it only tells what there is. */

@@ -116,6 +116,18 @@ static enum rcode send_offsets(struct engine *engine, struct err *err)
     }
 }
 
+/* What the processor put off is not committed with the batch. */
+static void leave_deferred(struct engine *engine)
+{
+    for (int i = 0; i < engine->deferrals.count; i++) {
+        const struct deferral *deferral = &engine->deferrals.items[i];
+        struct partition *partition = engine_partition(engine, deferral->partition);
+        assert(partition && partition->touched && deferral->offset >= partition->input_next &&
+               deferral->offset < partition->batch_next);
+        partition->batch_next = deferral->offset;
+    }
+}
+
 static enum rcode commit_log(struct engine *engine, struct batch *batch, struct err *err)
 {
     const struct port_ops *ops = engine->port->ops;
@@ -127,6 +139,7 @@ static enum rcode commit_log(struct engine *engine, struct batch *batch, struct 
     rc = engine->processor->ops->process(engine->processor, batch, err);
     if (rc != OK)
         return rc;
+    leave_deferred(engine);
     failpoint("after-stage");
     rc = retry(engine, ops->flush, err);
     if (rc != OK)
@@ -220,6 +233,13 @@ static enum rcode abort_log(struct engine *engine, struct err *err)
     return rc;
 }
 
+static void hold(struct engine *engine, struct partition *partition, enum rcode why)
+{
+    partition->held_until_ms = engine_now(engine) + HOLD_MS;
+    partition->held = why;
+    engine->assign_dirty = true;
+}
+
 static enum rcode fail_partition(struct engine *engine, int32_t id, enum disposition disposition,
                                  const struct err *err)
 {
@@ -228,8 +248,7 @@ static enum rcode fail_partition(struct engine *engine, int32_t id, enum disposi
     if (disposition == DISPOSITION_STOP) {
         engine_fail(engine, partition, err);
     } else if (disposition == DISPOSITION_HOLD) {
-        partition->held_until_ms = engine_now(engine) + HOLD_MS;
-        partition->held = err->code;
+        hold(engine, partition, err->code);
     } else {
         engine_restore(engine, partition, err->text, true);
     }
@@ -284,6 +303,25 @@ static enum rcode transaction_failed(struct engine *engine, enum rcode rc, struc
     return count_rebuild(engine, err);
 }
 
+/* After a commit: the partitions with records that were put off wait a moment. Returns how many
+ * records those are. */
+static size_t hold_deferred(struct engine *engine, const struct batch *batch)
+{
+    size_t count = 0;
+    for (int i = 0; i < engine->deferrals.count; i++) {
+        const struct deferral *deferral = &engine->deferrals.items[i];
+        struct partition *partition = engine_partition(engine, deferral->partition);
+        for (size_t k = 0; k < batch->count; k++)
+            count += batch->records[k].partition == deferral->partition &&
+                     batch->records[k].offset >= deferral->offset;
+        engine_count_error(engine, STAGE_TRANSACTION, deferral->why.code);
+        engine_warn(engine, deferral->why.code, &deferral->why);
+        if (partition->state == PARTITION_RUNNING)
+            hold(engine, partition, deferral->why.code);
+    }
+    return count;
+}
+
 /* After a transaction: how many records the next one may have. One that had few tells nothing of
  * what many would take. */
 static void adapt_batch(struct engine *engine, const struct batch *batch, bool committed)
@@ -305,7 +343,9 @@ enum rcode transaction_run(struct engine *engine, struct err *err)
                           .count = engine->record_count,
                           .max = engine->batch_max,
                           .partitions = engine->batch_partitions,
-                          .failed_partition = -1};
+                          .failed_partition = -1,
+                          .deferrals = &engine->deferrals};
+    engine->deferrals.count = 0;
     for (int i = 0; i < engine->partition_count; i++)
         if (engine->partitions[i].touched || engine->partitions[i].certify)
             engine->batch_partitions[batch.partition_count++] = engine->partitions[i].id;
@@ -318,8 +358,9 @@ enum rcode transaction_run(struct engine *engine, struct err *err)
     count_end(engine, TRANSACTION_COMMITTED);
     atomic_store(&engine->stats.trouble, OK);
     commit_stores(engine);
+    size_t put_off = hold_deferred(engine, &batch);
     for (int i = 0; i < TOPIC_COUNT; i++)
         counter_add(&engine->stats.produced[i], engine->port->sent[i]);
-    counter_add(&engine->stats.records, (long long)batch.count);
+    counter_add(&engine->stats.records, (long long)(batch.count - put_off));
     return OK;
 }

@@ -219,6 +219,21 @@ static enum rcode decode(struct worker *worker, const struct port_record *record
     return OK;
 }
 
+/* The record is at fault, or nobody can tell yet what it is. */
+static enum rcode unusable(struct worker *worker, struct batch *batch,
+                           const struct port_record *record, const struct err *why, struct err *err)
+{
+    enum disposition disposition = rcode_disposition(why->code);
+    if (disposition == DISPOSITION_REJECT)
+        return send_dead_letter(worker, batch, record, why, err);
+    if (disposition == DISPOSITION_HOLD) {
+        batch_defer(batch, record, why);
+        return OK;
+    }
+    *err = *why;
+    return why->code;
+}
+
 static enum rcode prepare_record(struct worker *worker, struct batch *batch, struct slot *slot,
                                  const struct port_record *record, struct err *err)
 {
@@ -227,12 +242,8 @@ static enum rcode prepare_record(struct worker *worker, struct batch *batch, str
     struct err why = {0};
     char key_text[RECORD_KEY_MAX];
     enum rcode rc = decode(worker, record, &input, &who, &why);
-    if (rc != OK && rcode_disposition(rc) != DISPOSITION_REJECT) {
-        *err = why;
-        return rc;
-    }
     if (rc != OK)
-        return send_dead_letter(worker, batch, record, &why, err);
+        return unusable(worker, batch, record, &why, err);
     struct str key = {key_text, identity_key(who, key_text)};
     struct rerouted rerouted = rerouted_header(record);
     int32_t partition = hash_partition(key, worker->options.partition_counts[TOPIC_BOUNCES]);
@@ -274,6 +285,8 @@ enum rcode prepare_batch(struct worker *worker, struct batch *batch, struct err 
         const struct port_record *record = &batch->records[i];
         if (!slot || slot->partition != record->partition)
             slot = slots_find(&worker->slots, record->partition);
+        if (batch_deferred(batch, record->partition))
+            continue;
         enum rcode rc = prepare_record(worker, batch, slot, record, err);
         if (rc != OK) {
             batch->failed_partition = record->partition;

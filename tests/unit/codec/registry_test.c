@@ -70,15 +70,15 @@ static void single_objects_are_read_beside_a_registry(void **state)
 static void a_registry_that_is_down_is_asked_again(void **state)
 {
     struct fixture *f = *state;
-    struct registry registry = {.rc = E_BROKER_UNREACHABLE};
+    struct registry registry = {.rc = E_REGISTRY_UNAVAILABLE};
     struct input_record record;
     enum record_kind kind;
     new_codec(f, &(struct codec_options){.resolve = resolve, .resolve_context = &registry});
     put_confluent(&f->value, 9);
     struct str value = buf_view(&f->value);
-    assert_code(E_BROKER_UNREACHABLE, codec_decode_input(f->codec, value, &record, &f->err));
-    assert_int_equal(rcode_disposition(E_BROKER_UNREACHABLE), DISPOSITION_RETRY);
-    assert_code(E_BROKER_UNREACHABLE, codec_kind(f->codec, value, &kind, &f->err));
+    assert_code(E_REGISTRY_UNAVAILABLE, codec_decode_input(f->codec, value, &record, &f->err));
+    assert_int_equal(rcode_disposition(E_REGISTRY_UNAVAILABLE), DISPOSITION_HOLD);
+    assert_code(E_REGISTRY_UNAVAILABLE, codec_kind(f->codec, value, &kind, &f->err));
     registry.rc = E_UNKNOWN_SCHEMA;
     assert_code(E_UNKNOWN_SCHEMA, codec_kind(f->codec, value, &kind, &f->err));
     registry.rc = OK;

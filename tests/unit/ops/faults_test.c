@@ -263,13 +263,29 @@ static void two_topics_of_one_name_are_refused(void **unused)
                  "'.', '_' and '-'\n");
 }
 
-static void a_schema_registry_is_refused_as_long_as_there_is_no_client(void **unused)
+static void what_is_said_of_a_schema_registry_must_make_sense(void **unused)
 {
     (void)unused;
-    refused_file("schemas: {registry: {url: \"http://registry:8081\"}}\n",
-                 "c.yaml:1:27: schemas.registry.url: this version cannot talk to a schema registry "
-                 "yet; remove the key, records are then written as Avro single objects with the "
-                 "schemas compiled in\n");
+    refused_file("schemas: {registry: {url: \"registry:8081\"}}\n",
+                 "c.yaml:1:27: schemas.registry.url: 'registry:8081' begins with neither http:// "
+                 "nor https://\n");
+    refused_file("schemas: {registry: {url: \"http://me:secret@registry\"}}\n",
+                 "c.yaml:1:27: schemas.registry.url: a user does not belong here; use "
+                 "schemas.registry.user and password_file\n");
+    refused_file("schemas: {registry: {url: \"http://\"}}\n",
+                 "c.yaml:1:27: schemas.registry.url: 'http://' is not host, port and path alone, "
+                 "without query, fragment or blanks\n");
+    refused_file("schemas: {registry: {url: \"http://r/?x\"}}\n",
+                 "c.yaml:1:27: schemas.registry.url: 'http://r/?x' is not host, port and path "
+                 "alone, without query, fragment or blanks\n");
+    refused_file("schemas: {registry: {url: \"http://r\", password_file: p}}\n",
+                 "c.yaml:1:52: schemas.registry.password_file: is of no use without "
+                 "schemas.registry.user\n");
+    refused_file("schemas: {registry: {url: \"https://r\", key_file: k}}\n",
+                 "c.yaml:1:48: schemas.registry.key_file: is of no use without "
+                 "schemas.registry.cert_file\n");
+    refused_file("schemas: {registry: {timeout: 10ms}}\n",
+                 "c.yaml:1:31: schemas.registry.timeout: '10ms' is not from 100ms to 1m\n");
 }
 
 /* --- flags and variables --- */
@@ -350,7 +366,7 @@ int main(void)
         cmocka_unit_test(a_bad_name_of_a_policy_is_refused),
         cmocka_unit_test(a_delay_beyond_its_limit_is_refused_where_it_was_given),
         cmocka_unit_test(two_topics_of_one_name_are_refused),
-        cmocka_unit_test(a_schema_registry_is_refused_as_long_as_there_is_no_client),
+        cmocka_unit_test(what_is_said_of_a_schema_registry_must_make_sense),
         cmocka_unit_test(a_flag_is_named_in_its_errors),
         cmocka_unit_test(a_variable_is_named_in_its_errors),
         cmocka_unit_test(all_errors_come_in_the_order_of_the_layers_and_the_file),
