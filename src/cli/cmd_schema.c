@@ -170,15 +170,20 @@ static enum rcode check_item(struct session *session, const struct item *item, s
 
 /* --- register --- */
 
-/* A subject without a level of its own gets the one that our schemas are made for. */
-static enum rcode set_level(struct session *session, const struct item *item, struct err *err)
+/* A new subject gets the level that our schemas are made for. */
+static enum rcode put(struct session *session, const struct item *item, struct answer *answer,
+                      struct err *err)
 {
-    struct str level;
-    if (session->options->keep_level)
-        return OK;
-    enum rcode rc =
-        registry_level(session->registry, item->subject, &session->arena, &level, err);
-    if (rc == E_UNKNOWN_SCHEMA)
+    struct str latest;
+    int32_t id;
+    int version;
+    enum rcode rc = registry_latest(session->registry, item->subject, &session->arena, &latest, &id,
+                                    &version, err);
+    bool new = rc == E_UNKNOWN_SCHEMA;
+    if (rc == OK || new)
+        rc = registry_register(session->registry, item->subject, item->text, &answer->id, err);
+    answer->registered = rc == OK;
+    if (rc == OK && new && !session->options->keep_level)
         rc = registry_set_level(session->registry, item->subject, LEVEL, err);
     return rc;
 }
@@ -190,16 +195,12 @@ static enum rcode register_item(struct session *session, const struct item *item
     enum rcode rc = ask(session, item, &answer, err);
     if (rc == OK && !answer.registered && answer.compatible) {
         action = "registered";
-        rc = registry_register(session->registry, item->subject, item->text, &answer.id, err);
-        answer.registered = rc == OK;
-        answer.compatible = rc != E_SCHEMA;
+        rc = put(session, item, &answer, err);
         if (rc == E_SCHEMA) {
             buf_str(&answer.why, str_of(err->text));
             rc = OK;
         }
     }
-    if (rc == OK && answer.registered)
-        rc = set_level(session, item, err);
     if (rc == OK) {
         session->bad += !answer.registered;
         show(session, item, answer.registered ? action : "refused", &answer);
@@ -312,7 +313,7 @@ int cmd_schema(int argc, char **argv)
     static const struct argp_option argp_options[] = {
         {"yes", KEY_YES, NULL, 0, "register without asking", 0},
         {"keep-level", KEY_KEEP_LEVEL, NULL, 0,
-         "register: leave the compatibility level of subjects alone", 0},
+         "register: new subjects get no compatibility level of their own", 0},
         {0}};
     static const struct argp_child children[] = {
         {&settings_argp, 0, "Configuration:", 1}, {&output_argp, 0, "", 2}, {0}};
@@ -325,8 +326,8 @@ int cmd_schema(int argc, char **argv)
         "subject, the record's full name: rimbalzo.BounceRecord. check exits with 1 unless all are "
         "registered, and says which of the others the registry would take; diff compares with the "
         "newest version and exits with 1 if there is a difference. register asks first, sends the "
-        "files octet for octet, and sets the level FULL_TRANSITIVE on subjects that have none of "
-        "their own; worker and dispatcher never register anything. The registry is "
+        "files octet for octet, and sets the level FULL_TRANSITIVE on subjects that are new; "
+        "worker and dispatcher never register anything. The registry is "
         "schemas.registry.url of the configuration.",
         children,
         NULL,

@@ -103,24 +103,6 @@ enum rcode answer_compatible(struct str body, bool *ret_compatible, struct buf *
     return rc;
 }
 
-enum rcode answer_level(struct str body, struct arena *arena, struct str *ret_level,
-                        struct err *err)
-{
-    json_t *root = object_of(body, err);
-    enum rcode rc = OK;
-    if (!root)
-        return err->code;
-    struct str level = text_of(json_object_get(root, "compatibilityLevel"));
-    if (!level.data)
-        level = text_of(json_object_get(root, "compatibility"));
-    if (level.data)
-        *ret_level = arena_str(arena, level);
-    else
-        rc = lacks(err, "compatibilityLevel");
-    json_decref(root);
-    return rc;
-}
-
 int answer_error(struct str body, struct arena *arena, struct str *ret_message)
 {
     struct err ignored;

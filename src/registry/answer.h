@@ -23,10 +23,6 @@ enum rcode answer_id(struct str body, int32_t *ret_id, int *ret_version,
 enum rcode answer_compatible(struct str body, bool *ret_compatible, struct buf *messages,
                              struct err *err) WARN_UNUSED;
 
-/* Of a 2xx to /config: the level, into the arena. */
-enum rcode answer_level(struct str body, struct arena *arena, struct str *ret_level,
-                        struct err *err) WARN_UNUSED;
-
 /* Of anything else: the registry's own error code (40401: no such subject, 40402: version, 40403:
  * schema), 0 if the answer has none, and its message. */
 int answer_error(struct str body, struct arena *arena, struct str *ret_message);

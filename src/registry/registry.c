@@ -162,19 +162,6 @@ enum rcode registry_latest(struct registry *registry, struct str subject, struct
     return read_answer(registry, rc, what, err);
 }
 
-enum rcode registry_level(struct registry *registry, struct str subject, struct arena *arena,
-                          struct str *ret_level, struct err *err)
-{
-    char what[200];
-    snprintf(what, sizeof(what), "compatibility of %.*s", STR_ARG(subject));
-    struct str path = path_of(registry, "/config/", subject, "");
-    enum rcode rc = call(registry, "GET", path, STR_NULL, what, err);
-    if (rc != OK)
-        return rc;
-    rc = answer_level(buf_view(&registry->answer), arena, ret_level, err);
-    return read_answer(registry, rc, what, err);
-}
-
 enum rcode registry_set_level(struct registry *registry, struct str subject, const char *level,
                               struct err *err)
 {

@@ -71,8 +71,6 @@ enum rcode registry_latest(struct registry *registry, struct str subject, struct
                            struct str *ret_text, int32_t *ret_id, int *ret_version,
                            struct err *err) WARN_UNUSED;
 
-/* The subject's own compatibility level. E_UNKNOWN_SCHEMA: it has none of its own. */
-enum rcode registry_level(struct registry *registry, struct str subject, struct arena *arena,
-                          struct str *ret_level, struct err *err) WARN_UNUSED;
+/* The subject's own compatibility level. */
 enum rcode registry_set_level(struct registry *registry, struct str subject, const char *level,
                               struct err *err) WARN_UNUSED;

@@ -279,10 +279,10 @@ static void what_is_said_of_a_schema_registry_must_make_sense(void **unused)
                  "c.yaml:1:27: schemas.registry.url: 'http://r/?x' is not host, port and path "
                  "alone, without query, fragment or blanks\n");
     refused_file("schemas: {registry: {url: \"http://r\", password_file: p}}\n",
-                 "c.yaml:1:52: schemas.registry.password_file: is of no use without "
+                 "c.yaml:1:54: schemas.registry.password_file: is of no use without "
                  "schemas.registry.user\n");
     refused_file("schemas: {registry: {url: \"https://r\", key_file: k}}\n",
-                 "c.yaml:1:48: schemas.registry.key_file: is of no use without "
+                 "c.yaml:1:50: schemas.registry.key_file: is of no use without "
                  "schemas.registry.cert_file\n");
     refused_file("schemas: {registry: {timeout: 10ms}}\n",
                  "c.yaml:1:31: schemas.registry.timeout: '10ms' is not from 100ms to 1m\n");
