@@ -33,9 +33,9 @@ def libs_dir():
     return os.path.join(cache_dir(), f"kafka-{KAFKA_VERSION}")
 
 
-def fetch_kafka(quiet=False):
-    """Brings the broker's jars into the cache with Maven, once; returns their folder."""
-    target = libs_dir()
+def fetch_with_maven(target, pom, what, prepare, quiet=False):
+    """Brings what a pom names into the folder `target` of the cache, once; returns it. prepare(folder) checks and
+    unpacks what Maven has fetched."""
     if os.path.isdir(target):
         return target
     for command in ("java", "mvn"):
@@ -47,22 +47,33 @@ def fetch_kafka(quiet=False):
         if os.path.isdir(target):
             return target
         if not quiet:
-            print(f"fetching Kafka {KAFKA_VERSION} into {target}", file=sys.stderr)
+            print(f"fetching {what} into {target}", file=sys.stderr)
         partial = tempfile.mkdtemp(prefix=os.path.basename(target) + ".", dir=cache_dir())
         try:
-            pom = os.path.join(partial, "pom.xml")
-            shutil.copy(os.path.join(ROOT, "tests", "kafka", "broker-pom.xml"), pom)
+            copy = os.path.join(partial, "pom.xml")
+            shutil.copy(pom, copy)
             done = subprocess.run(
-                ["mvn", "-B", "-q", "-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime",
+                ["mvn", "-B", "-q", "-f", copy, "dependency:copy-dependencies", "-DincludeScope=runtime",
                  f"-DoutputDirectory={partial}/libs"],
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-            if done.returncode != 0 or not glob.glob(f"{partial}/libs/kafka_*-{KAFKA_VERSION}.jar"):
-                raise ToolError("Maven cannot fetch Kafka:\n" + done.stdout.decode("utf-8", "replace")[-4000:])
+            if done.returncode != 0:
+                raise ToolError(f"Maven cannot fetch {what}:\n" + done.stdout.decode("utf-8", "replace")[-4000:])
+            prepare(f"{partial}/libs")
             os.chmod(f"{partial}/libs", 0o755)
             os.rename(f"{partial}/libs", target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return target
+
+
+def fetch_kafka(quiet=False):
+    """Brings the broker's jars into the cache with Maven, once; returns their folder."""
+    def check(libs):
+        if not glob.glob(f"{libs}/kafka_*-{KAFKA_VERSION}.jar"):
+            raise ToolError(f"Maven has not fetched Kafka {KAFKA_VERSION}")
+
+    pom = os.path.join(ROOT, "tests", "kafka", "broker-pom.xml")
+    return fetch_with_maven(libs_dir(), pom, f"Kafka {KAFKA_VERSION}", check, quiet)
 
 
 def java_argv(libs, log_config, *options):

@@ -126,7 +126,7 @@ void sim_init(struct sim *sim, const struct sim_options *options)
                                .negative = &disabled_no,
                                .negative_count = 1};
     if (rule_set_new("test", &rule, 1, &sim->rules, &err) != OK ||
-        codec_new(&(struct codec_options){0}, &sim->codec, &err) != OK) {
+        codec_new(&options->codec, &sim->codec, &err) != OK) {
         fprintf(stderr, "sim: %s\n", err.text);
         abort();
     }
@@ -159,6 +159,7 @@ struct worker_options sim_worker_options(struct sim *sim, const char *state_dir)
 {
     struct worker_options options = {.policies = &sim->policies,
                                      .rules = sim->rules,
+                                     .codec = sim->options.codec,
                                      .state = sim_state_options(sim, state_dir)};
 #define X(constant, key, name) options.topic_names[constant] = name;
     TOPICS(X)
@@ -186,6 +187,7 @@ static enum rcode new_processor(struct sim *sim, const char *dir, struct process
     struct worker_options worker = sim_worker_options(sim, dir);
     struct dispatcher_options dispatcher = dispatcher_options(sim, dir);
     struct ingest_job_options ingest = {.ingest = sim_ingest_options(), .source = "source"};
+    worker.codec = dispatcher.codec = ingest.codec = sim->options.node_codec;
     memcpy(ingest.partition_counts, worker.partition_counts, sizeof(ingest.partition_counts));
     switch (sim->options.role) {
     case SIM_WORKER:

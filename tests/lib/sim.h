@@ -31,6 +31,8 @@ struct sim_options {
     int64_t certificate_refresh_ms;  /* 0: an hour */
     int64_t delay_ms_max;            /* of dispatchers; 0: two hours */
     size_t poll_records_max;         /* that are read at once; 0: no limit */
+    struct codec_options codec;      /* of whoever writes and judges from outside … */
+    struct codec_options node_codec; /* … and of the nodes */
     bool clean;                      /* the generator makes no poison and no misrouted records */
     /* Puts something between engine and worker (sim_plant.h): what it returns is mem_free()d with
      * the node. */

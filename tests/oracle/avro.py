@@ -300,10 +300,12 @@ def resolve(schema, value):
 class Codec:
     """All schemas of a folder (and of `released/` in it); `registry` maps Confluent ids to record names."""
 
+    REGISTRY = {}  # of all that are given none
+
     def __init__(self, folder=None, registry=None):
         folder = pathlib.Path(folder or pathlib.Path(__file__).resolve().parents[2] / "schemas")
         self.schemas = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.avsc"))}
-        self.registry = registry or {}
+        self.registry = registry or self.REGISTRY
         self.writers = {}  # fingerprint -> (record name, read function, resolve by reader's schema)
         for path in sorted(folder.glob("released/*/*.avsc")):
             self.add_writer(json.loads(path.read_text()), evolved=True)
