@@ -121,22 +121,20 @@ static enum rcode take_items(struct session *session, struct err *err)
 
 /* What the registry says of one item. */
 struct answer {
-    bool registered, compatible;
+    bool registered;
     int32_t id;
     int version;
-    struct buf why;
+    struct buf why; /* not */
 };
 
-static enum rcode ask(struct session *session, const struct item *item, struct answer *answer,
-                      struct err *err)
+/* E_UNKNOWN_SCHEMA is no error here, but an answer. */
+static enum rcode find(struct session *session, const struct item *item, struct answer *answer,
+                       struct err *err)
 {
     enum rcode rc = registry_find(session->registry, item->subject, item->text, &answer->id,
                                   &answer->version, err);
-    answer->registered = answer->compatible = rc == OK;
-    if (rc != E_UNKNOWN_SCHEMA)
-        return rc;
-    return registry_check(session->registry, item->subject, item->text, &answer->compatible,
-                          &answer->why, err);
+    answer->registered = rc == OK;
+    return rc == E_UNKNOWN_SCHEMA ? OK : rc;
 }
 
 static void show(struct session *session, const struct item *item, const char *action,
@@ -155,13 +153,17 @@ static void show(struct session *session, const struct item *item, const char *a
 static enum rcode check_item(struct session *session, const struct item *item, struct err *err)
 {
     struct answer answer = {0};
-    enum rcode rc = ask(session, item, &answer, err);
+    bool compatible = true;
+    enum rcode rc = find(session, item, &answer, err);
+    if (rc == OK && !answer.registered)
+        rc = registry_check(session->registry, item->subject, item->text, &compatible, &answer.why,
+                            err);
     if (rc == OK) {
         session->bad += !answer.registered;
         show(session, item,
-             answer.registered   ? "registered"
-             : answer.compatible ? "not registered"
-                                 : "incompatible",
+             answer.registered ? "registered"
+             : compatible      ? "not registered"
+                               : "incompatible",
              &answer);
     }
     buf_deinit(&answer.why);
@@ -192,8 +194,8 @@ static enum rcode register_item(struct session *session, const struct item *item
 {
     struct answer answer = {0};
     const char *action = "registered already";
-    enum rcode rc = ask(session, item, &answer, err);
-    if (rc == OK && !answer.registered && answer.compatible) {
+    enum rcode rc = find(session, item, &answer, err);
+    if (rc == OK && !answer.registered) {
         action = "registered";
         rc = put(session, item, &answer, err);
         if (rc == E_SCHEMA) {

@@ -99,6 +99,9 @@ enum rcode answer_compatible(struct str body, bool *ret_compatible, struct buf *
             buf_str(messages, message);
         }
     }
+    struct str reason = text_of(json_object_get(root, "reason")); /* as Apicurio has it */
+    if (rc == OK && reason.data && !messages->len)
+        buf_str(messages, reason);
     json_decref(root);
     return rc;
 }

@@ -257,7 +257,8 @@ static enum rcode attempt(struct transport *transport, const char *what, int64_t
                      url, ANSWER_SIZE_MAX);
     } else if (done != CURLE_OK) {
         outcome = REGISTRY_UNAVAILABLE;
-        *ret_again = true;
+        *ret_again = done != CURLE_PEER_FAILED_VERIFICATION && done != CURLE_SSL_CERTPROBLEM &&
+                     done != CURLE_SSL_CACERT_BADFILE;
         rc = err_set(err, E_REGISTRY_UNAVAILABLE, "%s: no answer from the registry at %s: %s", what,
                      url, transport->detail[0] ? transport->detail : curl_easy_strerror(done));
     } else if (status < 200 || status > 299) {
@@ -287,12 +288,14 @@ enum rcode transport_call(struct transport *transport, const char *method, struc
         curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
     }
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
-    int64_t deadline = clock_monotonic_ms() + transport->options.timeout_ms, wait = RETRY_MS;
+    int64_t timeout = transport->options.timeout_ms, wait = RETRY_MS;
+    int64_t deadline = clock_monotonic_ms() + timeout;
     for (;;) {
         bool again;
         int64_t left = deadline - clock_monotonic_ms();
         enum rcode rc = attempt(transport, what, left > 1 ? left : 1, answer, &again, err);
-        if (rc == OK || !again || clock_monotonic_ms() + wait >= deadline)
+        /* One with hardly any time left would fail for that, and hide what is really wrong. */
+        if (rc == OK || !again || clock_monotonic_ms() + wait + timeout / 4 >= deadline)
             return rc;
         poll(NULL, 0, (int)wait);
         wait = 2 * wait < RETRY_MS_MAX ? 2 * wait : RETRY_MS_MAX;

@@ -105,7 +105,7 @@ class Registry:
 class Front:
     """Passes requests on to a registry, or does what its `fault` says instead."""
 
-    SERVER_ERROR, SLOW, TRUNCATED, HUGE, PAGE, REDIRECT, OTHER, CUT = range(8)
+    SERVER_ERROR, SLOW, TRUNCATED, HUGE, PAGE, REDIRECT, OTHER, CUT, EMPTY = range(9)
     FAULTS = {SERVER_ERROR: "500", SLOW: "slow", TRUNCATED: "truncated JSON", HUGE: "a huge body", PAGE: "a page",
               REDIRECT: "a redirect", OTHER: "JSON of something else", CUT: "a connection cut"}
 
@@ -195,6 +195,8 @@ class Front:
             self.reply(exchange, 302, b"", location=f"{self.upstream}{exchange.path}")
         elif self.fault == self.OTHER:
             self.reply(exchange, 200, b'{"status":"UP"}')
+        elif self.fault == self.EMPTY:
+            self.reply(exchange, 404, b'{"error_code":40401,"message":"Subject not found"}')
         elif self.fault == self.CUT:
             exchange.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
             exchange.close_connection = True

@@ -285,7 +285,7 @@ static void what_is_said_of_a_schema_registry_must_make_sense(void **unused)
                  "c.yaml:1:50: schemas.registry.key_file: is of no use without "
                  "schemas.registry.cert_file\n");
     refused_file("schemas: {registry: {timeout: 10ms}}\n",
-                 "c.yaml:1:31: schemas.registry.timeout: '10ms' is not from 100ms to 1m\n");
+                 "c.yaml:1:31: schemas.registry.timeout: 10ms is out of range; from 100ms to 1m\n");
 }
 
 /* --- flags and variables --- */
