@@ -97,6 +97,7 @@ def quantiles(histogram, selector, by=""):
 def role_panels(role):
     """What the engine tells of a role."""
     sel = f'{{role="{role}", instance=~"$instance"}}'
+    process = '{instance=~"$instance"}'
 
     return [
         row("Partitions"),
@@ -128,6 +129,10 @@ def role_panels(role):
               (f"min by (instance) (rimbalzo_kafka_brokers_up{sel})", "{{instance}}")),
         panel("Messages in librdkafka's queues", "Waiting to be sent, or fetched and not yet taken.", "short",
               (f"sum by (client) (rimbalzo_kafka_queued_messages{sel})", "{{client}}")),
+        panel("Schema registry: requests", "By what came of them; nothing without a registry.", "ops",
+              (f"sum by (outcome) (rate(rimbalzo_registry_requests_total{process}[$__rate_interval]))", "{{outcome}}")),
+        panel("Schema registry: ids", "A partition stands still as long as it has records of a wanted one.", "short",
+              (f"sum by (state) (rimbalzo_registry_schemas{process})", "{{state}}")),
         row("Local state"),
         panel("Entries", "Recipients, or commands that wait.", "short",
               (f"sum by (instance) (rimbalzo_store_entries{sel})", "{{instance}}")),

@@ -296,7 +296,8 @@ static int run(const struct options *options, const struct config *config)
     enum rcode rc = OK;
     arena_init(&session.arena);
     if (!registry.url)
-        rc = err_set(&err, E_CONFIG, "schemas.registry.url is not set: there is no registry to ask");
+        rc =
+            err_set(&err, E_CONFIG, "schemas.registry.url is not set: there is no registry to ask");
     if (rc == OK)
         rc = take_items(&session, &err);
     if (rc == OK)

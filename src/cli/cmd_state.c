@@ -246,7 +246,6 @@ static enum rcode show_state(void *context, const struct port_record *record, st
     struct listing *listing = context;
     struct recipient state;
     struct err why;
-    (void)err;
     enum rcode rc = codec_decode_recipient(listing->session->codec, record->value, &state, &why);
     if (rc != OK && rcode_disposition(rc) != DISPOSITION_REJECT) {
         *err = why;

@@ -45,7 +45,7 @@ struct observe {
     struct observe_about about;
     struct observed_thread *threads;
     int count;
-    int64_t since_ms; /* when the threads were handed over */
+    int64_t since_ms;                /* when the threads were handed over */
     struct schemas_service *schemas; /* NULL: nothing is known of a registry */
     bool watched;
     struct heard heard[ROLE_COUNT];

@@ -17,8 +17,7 @@ static void push(struct places *places, struct str path, const json_t *value)
 {
     if (places->count == places->cap) {
         places->cap = 2 * places->cap + 64;
-        places->items =
-            mem_realloc(places->items, (size_t)places->cap * sizeof(*places->items));
+        places->items = mem_realloc(places->items, (size_t)places->cap * sizeof(*places->items));
     }
     places->items[places->count++] = (struct place){path, value};
 }

@@ -133,8 +133,7 @@ void schemas_close(struct schemas *schemas)
 /* Makes those of `kinds`, and any earlier version that is registered, known for good: records in
  * the topics and states in the store were written with them, and they are read with the registry
  * down as well. */
-static enum rcode learn(struct schemas_service *service, struct registry *registry,
-                        struct err *err)
+static enum rcode learn(struct schemas_service *service, struct registry *registry, struct err *err)
 {
     for (int kind = 0; kind < RECORD_KIND_COUNT; kind++) {
         char folder[64];
@@ -145,8 +144,7 @@ static enum rcode learn(struct schemas_service *service, struct registry *regist
             int version;
             if (strncmp(file->name, folder, (size_t)len) != 0)
                 continue;
-            enum rcode rc =
-                find_one(registry, (enum record_kind)kind, text, &id, &version, err);
+            enum rcode rc = find_one(registry, (enum record_kind)kind, text, &id, &version, err);
             if (rc == OK)
                 lookup_put(service->lookup, id, text);
             else if (rc != E_UNKNOWN_SCHEMA)

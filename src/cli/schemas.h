@@ -23,8 +23,8 @@ struct registry_options schemas_registry(const struct config *config);
 #define SCHEMAS_SUBJECT_MAX 64
 struct str schemas_subject(enum record_kind kind, char subject[SCHEMAS_SUBJECT_MAX]);
 
-/* The ids of the current schemas of `kinds`, -1 for the others. E_SCHEMA: one is not registered, with
- * what to do. */
+/* The ids of the current schemas of `kinds`, -1 for the others. E_SCHEMA: one is not registered,
+ * with what to do. */
 enum rcode schemas_find(struct registry *registry, const struct config *config, unsigned kinds,
                         int32_t ret_ids[RECORD_KIND_COUNT], struct err *err) WARN_UNUSED;
 
@@ -42,7 +42,8 @@ enum rcode schemas_probe(const struct config *config, unsigned kinds,
                          struct schemas_finding ret_findings[RECORD_KIND_COUNT],
                          struct err *err) WARN_UNUSED;
 
-/* --- for commands, which may wait for the registry ---------------------------------------------- */
+/* --- for commands, which may wait for the registry ----------------------------------------------
+ */
 
 #define SCHEMAS_ABSENT_MAX 64
 
@@ -56,13 +57,14 @@ struct schemas {
     int64_t failed_ms; /* … at this monotonic time, and is not asked again for a moment */
 };
 
-/* `written`: the kinds that will be encoded. With a registry and schemas.registry.write they must be
- * registered: E_SCHEMA. */
+/* `written`: the kinds that will be encoded. With a registry and schemas.registry.write they must
+ * be registered: E_SCHEMA. */
 enum rcode schemas_open(const struct config *config, unsigned written, struct schemas *ret_schemas,
                         struct err *err) WARN_UNUSED;
 void schemas_close(struct schemas *schemas); /* of an opened or zeroed one, after its codecs */
 
-/* --- for services, which must not ---------------------------------------------------------------- */
+/* --- for services, which must not ----------------------------------------------------------------
+ */
 
 /* Of all threads of a process. */
 struct schemas_service {
@@ -72,8 +74,8 @@ struct schemas_service {
     bool writes; /* Confluent's frames, with these ids */
 };
 
-/* Asks what has to be known before the first record: the ids of our own schemas, `written` and those
- * that may be there. To be called again when it answers E_REGISTRY_UNAVAILABLE. */
+/* Asks what has to be known before the first record: the ids of our own schemas, `written` and
+ * those that may be there. To be called again when it answers E_REGISTRY_UNAVAILABLE. */
 enum rcode schemas_service_start(struct schemas_service *service, const struct config *config,
                                  unsigned written, struct err *err) WARN_UNUSED;
 void schemas_service_stop(struct schemas_service *service);

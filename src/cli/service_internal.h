@@ -12,7 +12,8 @@
 #include "kafka/topics.h"
 #include "stream/engine.h"
 
-/* What all threads share: made before they start, read-only then, but for `schemas`, which locks. */
+/* What all threads share: made before they start, read-only then, but for `schemas`, which locks.
+ */
 struct shared {
     const struct service_run *run;
     const struct settings *settings; /* the run's */

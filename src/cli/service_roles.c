@@ -47,11 +47,10 @@ static struct state_options state_of(const struct shared *shared)
 static enum rcode open_worker(struct service_thread *thread, struct err *err)
 {
     const struct shared *shared = thread->shared;
-    struct worker_options options = {
-        .policies = &shared->settings->policies,
-        .rules = shared->settings->rules,
-        .codec = codec_of(thread),
-        .state = state_of(shared)};
+    struct worker_options options = {.policies = &shared->settings->policies,
+                                     .rules = shared->settings->rules,
+                                     .codec = codec_of(thread),
+                                     .state = state_of(shared)};
     options.state.offline_ms_max = shared->facts.delete_retention_ms / OFFLINE_SHARE;
     memcpy(options.topic_names, shared->deployment.topics, sizeof(options.topic_names));
     memcpy(options.partition_counts, shared->facts.partition_counts,
@@ -75,10 +74,9 @@ static enum rcode open_dispatcher(struct service_thread *thread, struct err *err
 static enum rcode open_ingest(struct service_thread *thread, struct err *err)
 {
     const struct shared *shared = thread->shared;
-    struct ingest_job_options options = {
-        .ingest = *shared->run->ingest,
-        .codec = codec_of(thread),
-        .source = shared->deployment.topics[TOPIC_SOURCE]};
+    struct ingest_job_options options = {.ingest = *shared->run->ingest,
+                                         .codec = codec_of(thread),
+                                         .source = shared->deployment.topics[TOPIC_SOURCE]};
     memcpy(options.partition_counts, shared->facts.partition_counts,
            sizeof(options.partition_counts));
     return ingest_job_new(&options, &thread->processor, err);

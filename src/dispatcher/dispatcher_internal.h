@@ -68,9 +68,9 @@ struct dispatcher {
 
 struct dispatcher_slot *dispatcher_slot(struct dispatcher *dispatcher, int32_t partition);
 
-/* Makes jobs of records. The batch's port sends the dead letters of those at fault; NULL (restoring,
- * when they were sent long ago): nothing is sent, nothing is put off, and the frontier is not
- * stepped down. */
+/* Makes jobs of records. The batch's port sends the dead letters of those at fault; NULL
+ * (restoring, when they were sent long ago): nothing is sent, nothing is put off, and the frontier
+ * is not stepped down. */
 enum rcode ingest_prepare(struct dispatcher *dispatcher, struct batch *batch,
                           const struct port_record *records, size_t count, int64_t now_ms,
                           int32_t *ret_failed_partition, struct err *err) WARN_UNUSED;

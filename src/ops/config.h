@@ -148,10 +148,10 @@ struct config {
     struct {
         const char *dir; /* NULL: only the schemas compiled in */
         struct {
-            const char *url; /* NULL: no registry, and the rest means nothing */
-            bool write;      /* its frames are written */
-            const char *user, *password_file;                     /* NULL: none */
-            const char *ca_file;                                  /* NULL: the system's */
+            const char *url;                  /* NULL: no registry, and the rest means nothing */
+            bool write;                       /* its frames are written */
+            const char *user, *password_file; /* NULL: none */
+            const char *ca_file;              /* NULL: the system's */
             const char *cert_file, *key_file, *key_password_file; /* NULL: none */
             int64_t timeout_ms;
         } registry;

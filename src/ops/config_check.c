@@ -160,8 +160,8 @@ static void check_registry(const struct config *config, struct faults *faults)
     if (!url)
         return;
     if (!begins(url, "http://") && !begins(url, "https://"))
-        fault_add(faults, at, "schemas.registry.url", "'%s' begins with neither http:// nor https://",
-                  url);
+        fault_add(faults, at, "schemas.registry.url",
+                  "'%s' begins with neither http:// nor https://", url);
     else if (strchr(url, '@'))
         fault_add(faults, at, "schemas.registry.url",
                   "a user does not belong here; use schemas.registry.user and password_file");

@@ -23,9 +23,8 @@ static json_t *object_of(struct str body, struct err *err)
 
 static struct str text_of(const json_t *value)
 {
-    return json_is_string(value)
-               ? (struct str){json_string_value(value), json_string_length(value)}
-               : STR_NULL;
+    return json_is_string(value) ? (struct str){json_string_value(value), json_string_length(value)}
+                                 : STR_NULL;
 }
 
 static enum rcode lacks(struct err *err, const char *member)

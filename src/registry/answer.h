@@ -10,8 +10,8 @@
 
 #define ANSWER_SIZE_MAX ((size_t)1024 * 1024) /* octets; a schema has 128 KiB at most */
 
-/* Of a 2xx to /schemas/ids/N: the schema's text, into the arena. E_UNKNOWN_SCHEMA: it is no Avro, or
- * needs other schemas beside it. */
+/* Of a 2xx to /schemas/ids/N: the schema's text, into the arena. E_UNKNOWN_SCHEMA: it is no Avro,
+ * or needs other schemas beside it. */
 enum rcode answer_schema(struct str body, struct arena *arena, struct str *ret_text,
                          struct err *err) WARN_UNUSED;
 

@@ -6,11 +6,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define CREDIT_MS_MAX 300 /* the longest wait at once */
-#define CREDIT_SHARE 5    /* and no more than one part in so many of all time */
-#define ABSENT_MS 60000   /* how long a "there is none" is believed */
+#define CREDIT_MS_MAX 300  /* the longest wait at once */
+#define CREDIT_SHARE 5     /* and no more than one part in so many of all time */
+#define ABSENT_MS 60000    /* how long a "there is none" is believed */
 #define FORGOTTEN_MS 60000 /* nobody has asked for it for so long: it is not fetched any more */
-#define PAUSE_MS 500      /* after a failure; doubled each time */
+#define PAUSE_MS 500       /* after a failure; doubled each time */
 #define PAUSE_MS_MAX 5000
 
 enum state { UNUSED, WANTED, KNOWN, ABSENT };
@@ -34,9 +34,9 @@ struct lookup {
     struct entry entries[LOOKUP_IDS_MAX];
     size_t octets;
     bool stopping;
-    int64_t pause_ms;      /* 0: the registry has answered last time */
-    int64_t paused_until;  /* monotonic */
-    struct err trouble;    /* why it is paused */
+    int64_t pause_ms;     /* 0: the registry has answered last time */
+    int64_t paused_until; /* monotonic */
+    struct err trouble;   /* why it is paused */
 };
 
 static void wait_until(struct lookup *lookup, int64_t at_ms)

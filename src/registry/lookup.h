@@ -1,8 +1,8 @@
 /*
  * Schemas by their ids for threads that must not wait: a cache of bounded size, filled by a thread
  * of its own that asks the registry. Who asks for an id that is not there yet is told to come again
- * (E_REGISTRY_UNAVAILABLE), after a short wait that mostly suffices; and never waits for more than a
- * small share of its time, whatever it is asked for. An id never changes its meaning, so what is
+ * (E_REGISTRY_UNAVAILABLE), after a short wait that mostly suffices; and never waits for more than
+ * a small share of its time, whatever it is asked for. An id never changes its meaning, so what is
  * known stays, with the registry down too; that there is none is believed for a while only.
  */
 #pragma once

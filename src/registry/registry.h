@@ -6,10 +6,9 @@
  * all attempts together), tries again after what may pass (no connection, 5xx, 429), follows no
  * redirect and takes no answer above ANSWER_SIZE_MAX. What goes wrong has one of these codes:
  *
- *   E_REGISTRY_UNAVAILABLE  no answer, or one that no registry gives: the same call may succeed later
- *   E_AUTH                  401 or 403
- *   E_UNKNOWN_SCHEMA        the registry says that it has no such schema or subject
- *   E_SCHEMA                the registry refuses what it was sent
+ *   E_REGISTRY_UNAVAILABLE  no answer, or one that no registry gives: the same call may succeed
+ * later E_AUTH                  401 or 403 E_UNKNOWN_SCHEMA        the registry says that it has no
+ * such schema or subject E_SCHEMA                the registry refuses what it was sent
  */
 #pragma once
 #include <stdatomic.h>

@@ -95,10 +95,10 @@ static void configure(struct transport *transport)
 {
     const struct registry_options *options = &transport->options;
     CURL *curl = transport->curl;
-    transport->headers = curl_slist_append(
-        NULL, "Accept: application/vnd.schemaregistry.v1+json, application/json");
-    transport->headers = curl_slist_append(
-        transport->headers, "Content-Type: application/vnd.schemaregistry.v1+json");
+    transport->headers =
+        curl_slist_append(NULL, "Accept: application/vnd.schemaregistry.v1+json, application/json");
+    transport->headers = curl_slist_append(transport->headers,
+                                           "Content-Type: application/vnd.schemaregistry.v1+json");
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, transport->headers);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "rimbalzo/" RIMBALZO_VERSION);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");

@@ -8,8 +8,8 @@ enum rcode transport_open(const struct registry_options *options, struct registr
                           struct transport **ret_transport, struct err *err) WARN_UNUSED;
 void transport_close(struct transport *transport);
 
-/* `path` is appended to the url; `body` NULL: GET. Retries as registry.h says. A 2xx has its body in
- * `answer`; anything else is an error, named by `what`. */
+/* `path` is appended to the url; `body` NULL: GET. Retries as registry.h says. A 2xx has its body
+ * in `answer`; anything else is an error, named by `what`. */
 enum rcode transport_call(struct transport *transport, const char *method, struct str path,
                           struct str body, const char *what, struct buf *answer,
                           struct err *err) WARN_UNUSED;

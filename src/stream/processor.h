@@ -83,8 +83,8 @@ struct batch {
 
 /*
  * The batch goes on without `record` and without what follows it in its partition, which the
- * processor leaves alone too: the transaction commits the partition up to `record`, and fetches from
- * there after a moment. So a batch always moves on, whatever number of its records must wait.
+ * processor leaves alone too: the transaction commits the partition up to `record`, and fetches
+ * from there after a moment. So a batch always moves on, whatever number of its records must wait.
  */
 void batch_defer(struct batch *batch, const struct port_record *record, const struct err *why);
 bool batch_deferred(const struct batch *batch, int32_t partition);

@@ -1,7 +1,7 @@
 /*
- * A registry that does not answer: nobody can tell what the records of an id are that has never been
- * asked for. They wait, and with them what follows in their partition; all others go on, nothing is
- * lost, and nothing becomes a dead letter before its time.
+ * A registry that does not answer: nobody can tell what the records of an id are that has never
+ * been asked for. They wait, and with them what follows in their partition; all others go on,
+ * nothing is lost, and nothing becomes a dead letter before its time.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,8 +17,8 @@
 static const int32_t ids[RECORD_KIND_COUNT] = {1, 2, 3, 4, 5, 6, 7};
 
 struct registry {
-    struct sim *sim; /* NULL: it always answers */
-    bool down;       /* for OTHER_ID */
+    struct sim *sim;  /* NULL: it always answers */
+    bool down;        /* for OTHER_ID */
     uint64_t lottery; /* any answer fails so many times in a hundred */
     int asked;
 };
