@@ -1,4 +1,5 @@
-/* Whatever a registry answers: it is read within bounds, and what comes of it is one of few codes. */
+/* Whatever a registry answers: it is read within bounds, and what comes of it is one of few codes.
+ */
 #include <stdlib.h>
 
 #include "codec/schema.h"

@@ -215,9 +215,37 @@ def everything_has_an_id(s, front, ids):
         wanted = zip(heads, ("RecipientState", "RetryCommand", "SuppressionEvent", "RecipientNotice"))
         numbers = {name: number for number, name in ids.items()}
         assert heads == {topic: {b"\0" + numbers[name].to_bytes(4, "big")} for topic, name in wanted}, heads
-        # Others can read them too.
+        # Others can read them, and write as we do.
+        check_example(front, pipeline)
         done = s.run("state", "list", "-o", "jsonl", config=worker)
         assert len(done.stdout.splitlines()) == len(pipeline.fold.live_states()) and not done.stderr, done.stderr
+
+
+# The codec of deploy/examples/sender.py on a value of stdin: its name, then a delivery.
+EXAMPLE = """
+import datetime, sys
+sys.path.insert(0, sys.argv[1] + "/deploy/examples")
+import sender
+codec = sender.Codec(sys.argv[1] + "/schemas", sys.argv[2])
+name, fields = codec.decode(sys.stdin.buffer.read())
+print(name, fields["recipient"], flush=True)
+when = datetime.datetime.fromtimestamp(1770000000, datetime.timezone.utc)
+sys.stdout.buffer.write(codec.encode("DeliveryRecord", {
+    "event_id": "e", "tenant": "", "recipient": "r@example.org", "message_id": "m", "occurred_at": when,
+    "retry_of": None, "source": "s"}))
+"""
+
+
+def check_example(front, pipeline):
+    record = pipeline.broker.read(pipeline.prefix + "retries.delayed")[0]
+    done = subprocess.run(["/usr/bin/python3", "-c", EXAMPLE, kafka_read.ROOT, front.url], input=record.value,
+                          stdout=subprocess.PIPE, check=True, env={**os.environ, "no_proxy": "127.0.0.1"})
+    line, value = done.stdout.split(b"\n", 1)
+    codec = avro.Codec()
+    name, fields = codec.decode(record.value)
+    assert line.decode() == f"{name} {fields['recipient']}", line
+    name, fields = codec.decode(value)
+    assert value[0] == 0 and name == "DeliveryRecord" and fields["occurred_at"] == 1770000000000, (name, fields)
 
 
 def bounces(codec, number, partition, first, count):

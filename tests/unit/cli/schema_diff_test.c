@@ -13,8 +13,8 @@ static int diff(struct arena *arena, const char *left, const char *right,
 {
     struct err err;
     int count = -1;
-    assert_int_equal(
-        schema_diff(str_of(left), str_of(right), arena, ret_differences, &count, &err), OK);
+    assert_int_equal(schema_diff(str_of(left), str_of(right), arena, ret_differences, &count, &err),
+                     OK);
     return count;
 }
 
@@ -39,10 +39,9 @@ static void differences_are_placed(void **state)
     struct schema_difference *found;
     (void)state;
     arena_init(&arena);
-    int count =
-        diff(&arena, RECORD(FIELD("a", "\"int\"") "," FIELD("b", "[\"null\",\"long\"]")),
-             RECORD(FIELD("b", "[\"null\",\"string\"]") "," FIELD("c", "{\"type\":\"map\"}")),
-             &found);
+    int count = diff(
+        &arena, RECORD(FIELD("a", "\"int\"") "," FIELD("b", "[\"null\",\"long\"]")),
+        RECORD(FIELD("b", "[\"null\",\"string\"]") "," FIELD("c", "{\"type\":\"map\"}")), &found);
     static const struct {
         const char *place, *left, *right;
     } wanted[] = {

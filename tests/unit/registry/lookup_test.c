@@ -62,8 +62,7 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
         MHD_create_response_from_buffer(body.len, body.data, MHD_RESPMEM_MUST_COPY);
     if (atomic_load(&server->status) == 302)
         MHD_add_response_header(response, "Location", "/elsewhere");
-    enum MHD_Result queued =
-        MHD_queue_response(connection, atomic_load(&server->status), response);
+    enum MHD_Result queued = MHD_queue_response(connection, atomic_load(&server->status), response);
     MHD_destroy_response(response);
     buf_deinit(&body);
     return queued;
@@ -71,13 +70,12 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
 
 static void serve(struct server *server, uint16_t port)
 {
-    const struct sockaddr_in address = {.sin_family = AF_INET,
-                                        .sin_port = htons(port),
-                                        .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    server->daemon = MHD_start_daemon(
-        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION, port, NULL, NULL, answer,
-        server, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
-        MHD_OPTION_END);
+    const struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    server->daemon =
+        MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION, port,
+                         NULL, NULL, answer, server, MHD_OPTION_SOCK_ADDR, &address,
+                         MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
     assert_non_null(server->daemon);
 }
 
@@ -197,8 +195,7 @@ static void wrong_answers_are_none(void **state)
         atomic_store(&f->server.status, samples[i].status);
         atomic_store(&f->server.body, samples[i].body);
         f->server.padding = samples[i].padding;
-        assert_int_equal(registry_schema(registry, 1, &f->arena, &f->text, &f->err),
-                         samples[i].rc);
+        assert_int_equal(registry_schema(registry, 1, &f->arena, &f->text, &f->err), samples[i].rc);
         assert_non_null(strstr(f->err.text, samples[i].wanted));
         assert_true(atomic_load(&f->stats.requests[samples[i].outcome]) > before);
     }
