@@ -26,7 +26,7 @@ import sys
 import urllib.parse
 import urllib.request
 import uuid
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -106,9 +106,10 @@ class Codec:
 class Recipients:
     """Who may be written to: the recipients topic as a table of those who may not."""
 
-    def __init__(self, settings, topic, codec):
+    def __init__(self, settings, topic, codec, stale_after):
         self.codec = codec
-        self.status = {}  # key of the record: canonical recipient, or tenant:recipient
+        self.stale_after = stale_after
+        self.closed = {}  # key of the record, canonical recipient or tenant:recipient -> (status, due_at)
         # Its place is kept nowhere: the table is read anew at each start. Only what is committed counts.
         self.consumer = Consumer({**settings, "group.id": "rimbalzo-sender-table", "enable.auto.commit": False,
                                   "isolation.level": "read_committed", "enable.partition.eof": True})
@@ -127,23 +128,26 @@ class Recipients:
             elif error:
                 raise KafkaException(error)
             elif message.value() is None:  # forgotten: as if it never was
-                self.status.pop(message.key(), None)
+                self.closed.pop(message.key(), None)
             else:
                 self.take(message)
 
     def take(self, message):
-        status = self.codec.decode(message.value())[1]["status"]
-        if status == "ACTIVE":
-            self.status.pop(message.key(), None)
+        state = self.codec.decode(message.value())[1]
+        if state["status"] == "ACTIVE":
+            self.closed.pop(message.key(), None)
         else:
-            self.status[message.key()] = status
+            self.closed[message.key()] = state["status"], state["due_at"]
 
     def catch_up(self):
         while self.behind:
             self.follow(1.0)
 
     def of(self, key):
-        return self.status.get(key, "ACTIVE")
+        status, due_at = self.closed.get(key, ("ACTIVE", None))
+        if status == "SUSPENDED" and due_at and datetime.now(timezone.utc) > due_at + self.stale_after:
+            return "ACTIVE"  # without news for so long a suspension is over
+        return status
 
 
 class Mail:
@@ -180,7 +184,8 @@ class Sender:
         self.codec = Codec(options.schemas, options.registry)
         self.bounces = options.prefix + "bounces"
         self.mail = Mail(options.smtp)
-        self.recipients = Recipients(settings, options.prefix + "recipients", self.codec)
+        self.recipients = Recipients(settings, options.prefix + "recipients", self.codec,
+                                     timedelta(days=options.stale_after))
         self.due = Consumer({**settings, "group.id": options.group, "enable.auto.commit": False,
                              "auto.offset.reset": "earliest", "isolation.level": "read_committed"})
         self.due.subscribe([options.prefix + "retries.due"])
@@ -251,7 +256,7 @@ class Sender:
 
     def run(self):
         self.recipients.catch_up()
-        print(f"ready: {len(self.recipients.status)} recipients are not to be written to", flush=True)
+        print(f"ready: {len(self.recipients.closed)} recipients are not to be written to", flush=True)
         while not self.stopping:
             self.recipients.follow()
             self.send_new()
@@ -274,6 +279,7 @@ def main():
     parser.add_argument("--group", default="rimbalzo-sender")
     parser.add_argument("--smtp", default="127.0.0.1:25", help="host:port of the mail server")
     parser.add_argument("--schemas", default="schemas", help="folder of the *.avsc")
+    parser.add_argument("--stale-after", type=float, default=30, metavar="DAYS", help="as rimbalzo has it")
     parser.add_argument("--registry", help="URL of a schema registry, if rimbalzo has one")
     parser.add_argument("--send", type=Path, metavar="FILE", help="messages to send: recipient and name a line")
     parser.add_argument("-X", dest="property", action="append", default=[], metavar="NAME=VALUE",

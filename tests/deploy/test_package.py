@@ -39,6 +39,7 @@ def everything_is_in_its_place():
         /usr/share/bash-completion/completions/rimbalzo /usr/share/zsh/vendor-completions/_rimbalzo
         /usr/share/fish/vendor_completions.d/rimbalzo.fish /usr/share/doc/rimbalzo/copyright
         /usr/share/doc/rimbalzo/changelog.gz /usr/share/doc/rimbalzo/runbook.md /usr/share/doc/rimbalzo/README.md
+        /usr/share/doc/rimbalzo/examples/sender.py
         /usr/share/rimbalzo/rimbalzo.rules.yaml /usr/share/rimbalzo/rimbalzo.schema.json
         /usr/share/rimbalzo/grafana/overview.json /usr/share/rimbalzo/schemas/BounceRecord.avsc
         /usr/share/rimbalzo/rules/default.yaml""".split()
