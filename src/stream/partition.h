@@ -34,7 +34,7 @@ struct partition {
     bool certify;       /* offsets must be committed although there may be no record */
     int64_t certified_at_ms;
     int64_t held_until_ms; /* nothing is fetched of it until then; 0: it is not held */
-    enum rcode held;       /* why, until it has committed again; OK: it was not */
+    enum rcode held;       /* why, until it gets on again; OK: it was not */
     int64_t progress_ms;   /* wall clock: began to run, or input_next grew; 0: not yet */
 
     /* RESTORING */

@@ -78,7 +78,7 @@ struct batch {
     int partition_count;       /* and of partitions that have other work or a certificate due */
     int32_t
         failed_partition; /* out: the partition at fault when process fails with RESTORE or STOP */
-    struct deferrals *deferrals; /* out, by batch_defer; NULL: the caller has no use for them */
+    struct deferrals *deferrals; /* out, by batch_defer; NULL: nothing ever waits */
 };
 
 /*

@@ -176,13 +176,14 @@ static void commit_stores(struct engine *engine)
         if (!partition->touched && !partition->certify)
             continue;
         struct err err = {0};
-        if (partition->batch_next > partition->input_next)
+        if (partition->batch_next > partition->input_next) {
             partition->progress_ms = wall_ms;
+            partition->held = OK;
+        }
         partition->input_next = partition->batch_next;
         partition->touched = false;
         partition->certify = false;
         partition->certified_at_ms = now;
-        partition->held = OK;
         enum rcode rc = commit_store(engine, partition, &err);
         if (rc != OK) {
             engine_count_error(engine, STAGE_STORE, rc);
