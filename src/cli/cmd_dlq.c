@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "cli/deployment.h"
 #include "cli/dlq.h"
+#include "cli/schemas.h"
 #include "codec/record.h"
 #include "kafka/reader.h"
 
@@ -311,11 +312,13 @@ static enum rcode show(struct session *session, struct err *err)
 static int look(const struct options *options, const struct settings *settings)
 {
     struct session session = {.options = &options->dlq};
-    struct codec_options codec = {.schemas_dir = settings->config->schemas.dir};
+    struct schemas schemas = {0};
     struct err err = {0};
     enum rcode rc = deployment_init(&session.deployment, settings->config, &err);
     if (rc == OK)
-        rc = codec_new(&codec, &session.codec, &err);
+        rc = schemas_open(settings->config, SCHEMAS_NONE, &schemas, &err);
+    if (rc == OK)
+        rc = codec_new(&schemas.codec, &session.codec, &err);
     if (rc == OK)
         rc = kafka_reader_open(session.deployment.properties, session.deployment.worker_group,
                                &session.reader, &err);
@@ -323,6 +326,7 @@ static int look(const struct options *options, const struct settings *settings)
         rc = options->action == ACTION_LS ? list(&session, &err) : show(&session, &err);
     kafka_reader_close(session.reader);
     codec_free(session.codec);
+    schemas_close(&schemas);
     deployment_deinit(&session.deployment);
     if (rc != OK)
         return cli_fail(&err);

@@ -15,6 +15,7 @@
 #include "cli/override.h"
 #include "cli/override_wait.h"
 #include "cli/progress.h"
+#include "cli/schemas.h"
 #include "cli/settings.h"
 #include "domain/address.h"
 
@@ -134,6 +135,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 struct run {
     const struct options *options;
     struct deployment deployment;
+    struct schemas schemas;
     struct codec *codec;
     struct input_writer *writer; /* NULL: --dry-run */
     struct override_wait *wait;  /* NULL: nobody waits */
@@ -243,7 +245,6 @@ static enum rcode take_all(struct run *run, struct err *err)
 static enum rcode open_all(struct run *run, const struct settings *settings, struct err *err)
 {
     const struct options *options = run->options;
-    struct codec_options codec = {.schemas_dir = settings->config->schemas.dir};
     enum rcode rc = deployment_init(&run->deployment, settings->config, err);
     if (rc == OK && options->rejects && !(run->rejects = fopen(options->rejects, "we"))) {
         rc = err_errno(err, E_IO, "cannot be written");
@@ -251,7 +252,9 @@ static enum rcode open_all(struct run *run, const struct settings *settings, str
     }
     if (rc != OK || options->dry_run)
         return rc;
-    rc = codec_new(&codec, &run->codec, err);
+    rc = schemas_open(settings->config, 1u << RECORD_OVERRIDE, &run->schemas, err);
+    if (rc == OK)
+        rc = codec_new(&run->schemas.codec, &run->codec, err);
     if (rc == OK)
         rc = input_writer_open(&run->deployment, run->codec, &run->writer, err);
     if (rc == OK && options->wait_ms)
@@ -343,6 +346,7 @@ static int run(const struct options *options, const struct settings *settings)
     override_wait_close(run.wait);
     input_writer_close(run.writer);
     codec_free(run.codec);
+    schemas_close(&run.schemas);
     deployment_deinit(&run.deployment);
     if (options->report && (code == EXIT_CODE_OK || code == EXIT_CODE_DATA) &&
         copies_show(settings, options->output, &err) != OK)

@@ -11,6 +11,7 @@
 #include "cli/deployment.h"
 #include "cli/progress.h"
 #include "cli/report.h"
+#include "cli/schemas.h"
 #include "cli/settings.h"
 #include "codec/record.h"
 #include "domain/address.h"
@@ -194,8 +195,12 @@ static enum rcode take(void *context, const struct port_record *record, struct e
     struct recipient state;
     struct report_person person;
     struct err why;
-    (void)err;
-    if (codec_decode_recipient(run->codec, record->value, &state, &why) != OK) {
+    enum rcode rc = codec_decode_recipient(run->codec, record->value, &state, &why);
+    if (rc != OK && rcode_disposition(rc) != DISPOSITION_REJECT) {
+        *err = why;
+        return rc;
+    }
+    if (rc != OK) {
         run->unreadable += !run->again;
         return OK;
     }
@@ -338,7 +343,7 @@ static enum rcode report(struct run *run, struct err *err)
 static int run(const struct options *options, const struct settings *settings)
 {
     struct run run = {.options = options};
-    struct codec_options codec = {.schemas_dir = settings->config->schemas.dir};
+    struct schemas schemas = {0};
     struct err err = {0};
     run.report = (struct report_options){.now_ms = clock_wall_ms(),
                                          .policies = &settings->policies,
@@ -348,7 +353,9 @@ static int run(const struct options *options, const struct settings *settings)
     run.rows = mem_zalloc(REPORT_ROWS_MAX * sizeof(run.rows[0]));
     enum rcode rc = deployment_init(&run.deployment, settings->config, &err);
     if (rc == OK)
-        rc = codec_new(&codec, &run.codec, &err);
+        rc = schemas_open(settings->config, SCHEMAS_NONE, &schemas, &err);
+    if (rc == OK)
+        rc = codec_new(&schemas.codec, &run.codec, &err);
     if (rc == OK)
         rc = kafka_reader_open(run.deployment.properties, run.deployment.worker_group, &run.reader,
                                &err);
@@ -356,6 +363,7 @@ static int run(const struct options *options, const struct settings *settings)
         rc = report(&run, &err);
     kafka_reader_close(run.reader);
     codec_free(run.codec);
+    schemas_close(&schemas);
     report_domains_free(run.domains);
     deployment_deinit(&run.deployment);
     buf_deinit(&run.output.cells);

@@ -15,6 +15,7 @@
 #include "base/log_address.h"
 #include "cli/doctor.h"
 #include "cli/log_key.h"
+#include "cli/schemas.h"
 #include "codec/record.h"
 
 #define MIB (1024.0 * 1024)
@@ -25,7 +26,7 @@
 
 /* --- schemas, keys --- */
 
-/* Schemas compiled in and those of schemas.dir. Whether a registry answers belongs here, too. */
+/* Schemas compiled in and those of schemas.dir. */
 static void check_schemas(struct doctor *doctor)
 {
     const char *folder = doctor->settings->config->schemas.dir;
@@ -39,6 +40,37 @@ static void check_schemas(struct doctor *doctor)
         doctor_report(doctor, "schemas", DOCTOR_FAIL, folder, "mend or remove that file", "%s",
                       err.text);
     }
+}
+
+/* That the registry answers, and has the schemas of what is written. Reading needs none. */
+static void check_registry(struct doctor *doctor)
+{
+    const struct config *config = doctor->settings->config;
+    const char *url = config->schemas.registry.url;
+    bool writes = config->schemas.registry.write && doctor->roles[ROLE_WORKER];
+    struct schemas_finding findings[RECORD_KIND_COUNT];
+    struct err err = {0};
+    int missing = 0;
+    if (!url)
+        return;
+    enum rcode rc = schemas_probe(config, SCHEMAS_ALL, findings, &err);
+    if (rc != OK) {
+        doctor_report(doctor, "registry", DOCTOR_FAIL, url,
+                      "see to the registry and to schemas.registry.*", "%s", err.text);
+        return;
+    }
+    for (int kind = 0; kind < RECORD_KIND_COUNT; kind++) {
+        if (findings[kind].rc == OK)
+            continue;
+        missing++;
+        doctor_report(doctor, "registry",
+                      writes && SCHEMAS_OF_OUTPUT & 1u << kind ? DOCTOR_FAIL : DOCTOR_WARN,
+                      record_kind_names[kind], "rimbalzo schema register",
+                      "the schema is not registered as it is: %.900s", findings[kind].why.text);
+    }
+    if (!missing)
+        doctor_report(doctor, "registry", DOCTOR_OK, url, NULL,
+                      "it answers, and has all our schemas");
 }
 
 static void check_log_key(struct doctor *doctor)
@@ -133,6 +165,7 @@ static void check_synchronised(struct doctor *doctor)
 void doctor_check_local(struct doctor *doctor)
 {
     check_schemas(doctor);
+    check_registry(doctor);
     check_log_key(doctor);
     check_synchronised(doctor);
 }

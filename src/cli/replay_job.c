@@ -93,11 +93,6 @@ static void on_again(void *context)
         standing_again(worker->standing);
 }
 
-static struct codec_options codec_of(const struct replay_job *job)
-{
-    return (struct codec_options){.schemas_dir = job->options.live->config->schemas.dir};
-}
-
 struct worker_options replay_job_worker(const struct replay_job *job,
                                         const struct settings *settings, const char *name)
 {
@@ -105,7 +100,7 @@ struct worker_options replay_job_worker(const struct replay_job *job,
     struct worker_options options = {
         .policies = &settings->policies,
         .rules = settings->rules,
-        .codec = codec_of(job),
+        .codec = job->schemas.codec,
         .state = {.dir = dir_of(job),
                   .app = name,
                   .cluster_id = job->facts.cluster_id,
@@ -147,9 +142,8 @@ static enum rcode open_replays(struct replay_worker *worker, struct err *err)
 static enum rcode open_worker(struct replay_worker *worker, struct err *err)
 {
     struct replay_job *job = worker->job;
-    struct codec_options codec = codec_of(job);
     name_stores(worker);
-    enum rcode rc = codec_new(&codec, &worker->codec, err);
+    enum rcode rc = codec_new(&job->schemas.codec, &worker->codec, err);
     if (rc == OK)
         rc = kafka_reader_open(job->deployment.properties, job->deployment.worker_group,
                                &worker->reader, err);
@@ -215,6 +209,8 @@ enum rcode replay_job_open(struct replay_job *job, const struct replay_job_optio
     *job = (struct replay_job){.options = *options};
     pthread_mutex_init(&job->lock, NULL);
     enum rcode rc = deployment_init(&job->deployment, options->live->config, err);
+    if (rc == OK)
+        rc = schemas_open(options->live->config, SCHEMAS_OF_OUTPUT, &job->schemas, err);
     if (rc != OK)
         return rc;
     struct topics_options topics = topics_setup(options->live->config, &job->deployment);
@@ -316,5 +312,6 @@ void replay_job_close(struct replay_job *job)
     mem_free(job->decisions);
     topics_facts_deinit(&job->facts);
     deployment_deinit(&job->deployment);
+    schemas_close(&job->schemas);
     *job = (struct replay_job){0};
 }

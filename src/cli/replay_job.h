@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 
 #include "cli/deployment.h"
+#include "cli/schemas.h"
 #include "cli/settings.h"
 #include "kafka/reader.h"
 #include "kafka/topics.h"
@@ -86,8 +87,9 @@ struct replay_job {
     struct replay_job_options options;
     struct deployment deployment;
     struct topics_facts facts;
-    char *name;      /* of this process' temporary stores */
-    char *decisions; /* cluster and fingerprint of `wanted`, for what is kept */
+    struct schemas schemas; /* of all its codecs */
+    char *name;             /* of this process' temporary stores */
+    char *decisions;        /* cluster and fingerprint of `wanted`, for what is kept */
     struct replay_partition *partitions;
     int32_t count;
     struct replay_worker *workers;

@@ -83,10 +83,9 @@ enum rcode schemas_probe(const struct config *config, unsigned kinds,
 
 /* --- commands --- */
 
-static enum rcode ask(void *context, int32_t id, struct arena *arena, struct str *ret_text,
-                      struct err *err)
+static enum rcode ask(struct schemas *schemas, int32_t id, struct arena *arena,
+                      struct str *ret_text, struct err *err)
 {
-    struct schemas *schemas = context;
     if (schemas->failed.code != OK && clock_monotonic_ms() - schemas->failed_ms < FAILED_MS) {
         *err = schemas->failed;
         return err->code;
@@ -104,17 +103,28 @@ static enum rcode ask(void *context, int32_t id, struct arena *arena, struct str
     return rc;
 }
 
+static enum rcode resolve(void *context, int32_t id, struct arena *arena, struct str *ret_text,
+                          struct err *err)
+{
+    struct schemas *schemas = context;
+    pthread_mutex_lock(&schemas->lock);
+    enum rcode rc = ask(schemas, id, arena, ret_text, err);
+    pthread_mutex_unlock(&schemas->lock);
+    return rc;
+}
+
 enum rcode schemas_open(const struct config *config, unsigned written, struct schemas *ret_schemas,
                         struct err *err)
 {
     struct registry_options options = schemas_registry(config);
-    *ret_schemas = (struct schemas){.codec = {.schemas_dir = config->schemas.dir}};
+    *ret_schemas = (struct schemas){.codec = {.schemas_dir = config->schemas.dir},
+                                    .lock = PTHREAD_MUTEX_INITIALIZER};
     if (!options.url)
         return OK;
     enum rcode rc = registry_open(&options, NULL, &ret_schemas->registry, err);
     if (rc != OK)
         return rc;
-    ret_schemas->codec.resolve = ask;
+    ret_schemas->codec.resolve = resolve;
     ret_schemas->codec.resolve_context = ret_schemas;
     if (!config->schemas.registry.write || !written)
         return OK;

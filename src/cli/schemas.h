@@ -4,6 +4,8 @@
  * several records, and one record goes through several topics. Nothing here registers anything.
  */
 #pragma once
+#include <pthread.h>
+
 #include "codec/record.h"
 #include "ops/config.h"
 #include "registry/lookup.h"
@@ -49,7 +51,8 @@ enum rcode schemas_probe(const struct config *config, unsigned kinds,
 
 struct schemas {
     struct codec_options codec; /* for codec_new, as long as this lives and does not move */
-    struct registry *registry;  /* NULL: none is configured */
+    struct registry *registry;  /* NULL: none is configured; used under the lock */
+    pthread_mutex_t lock;       /* codecs of several threads may ask */
     int32_t ids[RECORD_KIND_COUNT];
     int32_t absent[SCHEMAS_ABSENT_MAX]; /* ids that the registry does not have */
     uint32_t absent_count;

@@ -167,7 +167,7 @@ static int supervise(struct service_thread *threads, int count, const sigset_t *
 static enum rcode observe_all(const struct service_thread *threads, int count,
                               struct lag_watch **ret_watch, struct err *err)
 {
-    const struct shared *shared = threads->shared;
+    struct shared *shared = threads->shared;
     const struct config *config = shared->settings->config;
     const struct observe_about about = {
         .app = config->app,
@@ -176,7 +176,7 @@ static enum rcode observe_all(const struct service_thread *threads, int count,
             shared->run->threads[ROLE_WORKER] ? shared->facts.partition_counts[TOPIC_BOUNCES] : 0,
         .preserve_local_part = config->recipient.local_part == LOCAL_PART_PRESERVE,
         .stale_after_ms = config->stale_after_ms,
-        .codec = {.schemas_dir = config->schemas.dir}};
+        .codec = schemas_service_codec(&shared->schemas, config, &shared->asker)};
     enum rcode rc = observe_about(shared->observe, &about, err);
     if (rc != OK)
         return rc;

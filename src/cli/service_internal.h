@@ -20,6 +20,7 @@ struct shared {
     struct deployment deployment;
     struct topics_facts facts;
     struct schemas_service schemas;
+    struct lookup_asker asker; /* of who answers HTTP */
     struct observe *observe;
     struct notify notify;
     struct reload reload;

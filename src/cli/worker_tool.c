@@ -8,11 +8,12 @@
 enum rcode worker_tool_open(struct worker_tool *tool, const struct settings *settings,
                             struct err *err)
 {
-    struct codec_options codec = {.schemas_dir = settings->config->schemas.dir};
     *tool = (struct worker_tool){.settings = settings};
     enum rcode rc = deployment_init(&tool->deployment, settings->config, err);
     if (rc == OK)
-        rc = codec_new(&codec, &tool->codec, err);
+        rc = schemas_open(settings->config, SCHEMAS_OF_OUTPUT, &tool->schemas, err);
+    if (rc == OK)
+        rc = codec_new(&tool->schemas.codec, &tool->codec, err);
     if (rc == OK)
         rc = kafka_reader_open(tool->deployment.properties, tool->deployment.worker_group,
                                &tool->reader, err);
@@ -27,6 +28,7 @@ void worker_tool_close(struct worker_tool *tool)
     kafka_group_offsets_close(tool->offsets);
     kafka_reader_close(tool->reader);
     codec_free(tool->codec);
+    schemas_close(&tool->schemas);
     deployment_deinit(&tool->deployment);
     *tool = (struct worker_tool){0};
 }
@@ -38,7 +40,7 @@ enum rcode worker_tool_worker(const struct worker_tool *tool, int32_t partitions
     struct worker_options options = {
         .policies = &tool->settings->policies,
         .rules = tool->settings->rules,
-        .codec = {.schemas_dir = tool->settings->config->schemas.dir},
+        .codec = tool->schemas.codec,
         .state = {.dir = state_dir,
                   .app = tool->deployment.app,
                   .durability = STORE_DISK, /* files as small as what is in them */

@@ -2,6 +2,7 @@
 #pragma once
 #include "cli/changelog.h"
 #include "cli/deployment.h"
+#include "cli/schemas.h"
 #include "cli/settings.h"
 #include "kafka/group_offsets.h"
 #include "kafka/topics.h"
@@ -12,6 +13,7 @@ struct worker_tool {
     struct deployment deployment;
     struct kafka_reader *reader;
     struct kafka_group_offsets *offsets;
+    struct schemas schemas;
     struct codec *codec;
 };
 

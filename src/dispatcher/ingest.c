@@ -128,9 +128,9 @@ static enum rcode prepare(struct dispatcher *dispatcher, struct batch *batch,
     enum rcode rc = decode(dispatcher, job, &why);
     if (rc != OK && rcode_disposition(rc) == DISPOSITION_REJECT)
         return reject(dispatcher, port, job, &why, err);
-    if (batch && rc != OK && rcode_disposition(rc) == DISPOSITION_HOLD) {
+    if (batch && rc != OK && rcode_disposition(rc) == DISPOSITION_HOLD &&
+        batch_defer(batch, record, &why)) {
         slot->slot.batch_time_ms = time_before_ms; /* it has not come yet */
-        batch_defer(batch, record, &why);
         return OK;
     }
     if (rc != OK) {

@@ -1,9 +1,11 @@
 #include "base/arena.h"
 #include "stream/processor.h"
 
-void batch_defer(struct batch *batch, const struct port_record *record, const struct err *why)
+bool batch_defer(struct batch *batch, const struct port_record *record, const struct err *why)
 {
     struct deferrals *deferrals = batch->deferrals;
+    if (!deferrals)
+        return false;
     if (deferrals->count == deferrals->cap) {
         deferrals->cap = 2 * deferrals->cap + 4;
         deferrals->items =
@@ -11,6 +13,7 @@ void batch_defer(struct batch *batch, const struct port_record *record, const st
     }
     deferrals->items[deferrals->count++] =
         (struct deferral){.partition = record->partition, .offset = record->offset, .why = *why};
+    return true;
 }
 
 bool batch_deferred(const struct batch *batch, int32_t partition)

@@ -78,15 +78,16 @@ struct batch {
     int partition_count;       /* and of partitions that have other work or a certificate due */
     int32_t
         failed_partition; /* out: the partition at fault when process fails with RESTORE or STOP */
-    struct deferrals *deferrals; /* out, by batch_defer; NULL: nothing ever waits */
+    struct deferrals *deferrals; /* out, by batch_defer; NULL: nothing can wait */
 };
 
 /*
  * The batch goes on without `record` and without what follows it in its partition, which the
  * processor leaves alone too: the transaction commits the partition up to `record`, and fetches
  * from there after a moment. So a batch always moves on, whatever number of its records must wait.
+ * False: whoever calls `process` cannot let a partition wait; it is to get the error.
  */
-void batch_defer(struct batch *batch, const struct port_record *record, const struct err *why);
+bool batch_defer(struct batch *batch, const struct port_record *record, const struct err *why);
 bool batch_deferred(const struct batch *batch, int32_t partition);
 
 struct processor_ops {

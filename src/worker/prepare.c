@@ -226,10 +226,8 @@ static enum rcode unusable(struct worker *worker, struct batch *batch,
     enum disposition disposition = rcode_disposition(why->code);
     if (disposition == DISPOSITION_REJECT)
         return send_dead_letter(worker, batch, record, why, err);
-    if (disposition == DISPOSITION_HOLD) {
-        batch_defer(batch, record, why);
+    if (disposition == DISPOSITION_HOLD && batch_defer(batch, record, why))
         return OK;
-    }
     *err = *why;
     return why->code;
 }

@@ -217,6 +217,16 @@ def everything_has_an_id(s, front, ids):
         assert heads == {topic: {b"\0" + numbers[name].to_bytes(4, "big")} for topic, name in wanted}, heads
         # Others can read them, and write as we do.
         check_example(front, pipeline)
+    with claim("the other commands read and write ids as well, and doctor asks the registry"):
+        rows = [json.loads(line) for line in s.run("doctor", "-o", "jsonl", config=worker, expect=None).stdout.splitlines()]
+        assert [row["result"] for row in rows if row["check"] == "registry"] == ["ok"], rows
+        assert "cannot be read" not in s.run("report", "hygiene", config=worker).stderr
+        assert s.run("replay", "diff", config=worker).returncode == 0
+        before = len(pipeline.broker.read(pipeline.input))
+        s.run("suppress", "--reason", "asked", "someone@example.org", config=worker)
+        added = [r for r in pipeline.broker.read(pipeline.input) if r.key == b"someone@example.org"]
+        assert len(pipeline.broker.read(pipeline.input)) == before + 1
+        assert [r.value[:5] for r in added] == [b"\0" + numbers["RecipientOverride"].to_bytes(4, "big")], added
         done = s.run("state", "list", "-o", "jsonl", config=worker)
         assert len(done.stdout.splitlines()) == len(pipeline.fold.live_states()) and not done.stderr, done.stderr
 
