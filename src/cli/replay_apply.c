@@ -1,19 +1,16 @@
 /* rimbalzo replay apply: the recomputed state becomes the live one, while no worker runs. */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "cli/replay_command.h"
 #include "cli/replay_show.h"
+#include "kafka/group_offsets.h"
 #include "kafka/kafka_port.h"
-#include "kafka/lag.h"
 #include "kafka/writer.h"
 #include "replay/apply.h"
-
-#define ANSWER_MS 15000
 
 struct session {
     const struct replay_command *command;
@@ -25,42 +22,15 @@ struct session {
 
 /* --- nobody may run --- */
 
-static enum rcode describe_members(const char *group, const struct kafka_group *members,
-                                   struct err *err)
-{
-    struct buf names;
-    buf_init(&names);
-    for (int i = 0; i < members->owner_count; i++) {
-        const char *name = members->owners[i];
-        bool said = !name;
-        for (int j = 0; name && j < i; j++)
-            said |= members->owners[j] && strcmp(members->owners[j], name) == 0;
-        if (!said)
-            buf_printf(&names, "%s%s", names.len ? ", " : ": ", name);
-    }
-    enum rcode rc =
-        err_set(err, E_LOG_ABORTABLE,
-                "group %s has %d member%s%.*s. Stop them; one that was stopped keeps its place for "
-                "kafka.session.timeout.ms",
-                group, members->member_count, members->member_count == 1 ? "" : "s",
-                STR_ARG(buf_view(&names)));
-    buf_deinit(&names);
-    return rc;
-}
-
 static enum rcode check_members(const struct session *session, struct err *err)
 {
     const struct deployment *deployment = &session->job.deployment;
-    struct kafka_lag_input input = {deployment->worker_group, deployment->topics[TOPIC_BOUNCES]};
-    struct kafka_lag *lag = NULL;
-    struct kafka_group group = {0};
-    enum rcode rc = kafka_lag_open(deployment->properties, &input, 1, &lag, err);
+    struct kafka_group_offsets *offsets = NULL;
+    enum rcode rc =
+        kafka_group_offsets_open(deployment->properties, deployment->worker_group, &offsets, err);
     if (rc == OK)
-        rc = kafka_lag_group(lag, 0, ANSWER_MS, &group, err);
-    if (rc == OK && group.state != KAFKA_GROUP_EMPTY && group.state != KAFKA_GROUP_ABSENT)
-        rc = describe_members(deployment->worker_group, &group, err);
-    kafka_group_deinit(&group);
-    kafka_lag_close(lag);
+        rc = kafka_group_offsets_unused(offsets, err);
+    kafka_group_offsets_close(offsets);
     return rc;
 }
 
@@ -207,19 +177,6 @@ static enum rcode write_for_good(struct session *session, struct err *err)
     return rc;
 }
 
-static bool confirmed(const struct session *session)
-{
-    char answer[16];
-    if (session->command->yes)
-        return true;
-    if (!isatty(STDIN_FILENO)) {
-        fputs("rimbalzo: nothing was written: add --yes, or run it on a terminal\n", stderr);
-        return false;
-    }
-    fprintf(stderr, "Write this to the recipients topic and the outputs? [y/N] ");
-    return fgets(answer, sizeof(answer), stdin) && (*answer == 'y' || *answer == 'Y');
-}
-
 /* --- the command --- */
 
 static enum rcode recompute(struct session *session, int *ret_signal, struct err *err)
@@ -266,7 +223,8 @@ static int run(struct session *session)
     rc = count_all(session, &err);
     if (rc == OK && session->command->dry_run)
         return EXIT_CODE_OK;
-    if (rc == OK && !confirmed(session))
+    if (rc == OK && !session->command->yes &&
+        !cli_confirmed("Write this to the recipients topic and the outputs?"))
         return EXIT_CODE_NEGATIVE;
     if (rc == OK)
         rc = write_for_good(session, &err);

@@ -94,26 +94,6 @@ def agree(pipeline, fold):
         assert semantics.effective(fold.config, found[address], fold.stream_times[partition]) is None, address
 
 
-def explain_tells_the_story(s, pipeline, worker):
-    """Of a mailbox with six bounces: four attempts, suppression, and one that changes nothing."""
-    done = s.run("explain", "Story5@example.org", "-o", "jsonl", config=worker)
-    told = [row for row in rows(done) if row["outcome"] == "applied"]  # some records came twice
-    assert [row["event"] for row in told] == ["BOUNCE"] * 6 and {row["class"] for row in told} == {"SOFT"}, done.stdout
-    assert [row["before"] for row in told] == ["unknown"] + ["SUSPENDED"] * 4 + ["SUPPRESSED"]
-    assert [row["after"] for row in told] == ["SUSPENDED"] * 4 + ["SUPPRESSED"] * 2
-    assert [row["attempt"] for row in told] == [1, 2, 3, 4, 0, 0]
-    assert {row["reason"] for row in told} == {"mailbox_disabled"} and all(row["rule"] for row in told)
-    assert [row["outputs"].split(" due ")[0] if row["outputs"] else None for row in told] == [
-        "SCHEDULE attempt 1 of 4", "SCHEDULE attempt 2 of 4", "CONTACT_ALTERNATIVE; SCHEDULE attempt 3 of 4",
-        "SCHEDULE attempt 4 of 4", "SUPPRESS ATTEMPTS_EXHAUSTED; CANCEL", None]
-    assert all(row["processed"] for row in told) and "SUPPRESSED now" in done.stderr, done.stderr
-    assert "4.2.1" in {row["status"] for row in told}
-    table = s.run("explain", "story5@example.org", config=worker).stdout.splitlines()
-    assert len(table) == 7 and table[0].startswith("OFFSET"), table
-    s.run("explain", "nobody@nowhere.example", config=worker, expect=1)
-    assert s.run("explain", "no address", config=worker, expect=64).stderr
-
-
 def forge(pipeline):
     """Writes a state with a counter that is off by one into the recipients topic; the state as it was."""
     state = next(state for state in live_states(pipeline).values() if state["status"] == "SUPPRESSED")
