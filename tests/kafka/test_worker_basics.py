@@ -174,7 +174,7 @@ def partition_counts_that_cannot_be_mended(s: Scenario):
     pipeline.wait_done([worker])
     assert worker.terminate() == 0
     s.broker.topics("--alter", "--topic", pipeline.input, "--partitions", 5)
-    wait_until(lambda: refused(worker, CONFIG_ERROR, "Neither can be changed once written to"), 30, "refusal")
+    wait_until(lambda: refused(worker, CONFIG_ERROR, "`rimbalzo reshard` carries it over"), 30, "refusal")
     s.run("topics", "apply", "--yes", config=worker, expect=1)
 
 
