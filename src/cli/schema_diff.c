@@ -62,11 +62,12 @@ static void flatten(const json_t *root, struct arena *arena, struct places *leav
         struct place place = stack.items[--stack.count];
         if (json_object_size(place.value) || json_array_size(place.value))
             open_up(&stack, place, arena);
-        else
+        else if (place.path.len || !json_is_object(place.value)) /* {} is no schema at all */
             push(leaves, place.path, place.value);
     }
     mem_free(stack.items);
-    qsort(leaves->items, (size_t)leaves->count, sizeof(*leaves->items), compare);
+    if (leaves->count)
+        qsort(leaves->items, (size_t)leaves->count, sizeof(*leaves->items), compare);
 }
 
 static struct str json_of(const json_t *value, struct arena *arena)
@@ -83,11 +84,13 @@ static void merge(const struct places *left, const struct places *right, struct 
 {
     int l = 0, r = 0, count = 0;
     while (l < left->count || r < right->count) {
-        int order = l == left->count    ? 1
-                    : r == right->count ? -1
-                                        : compare(&left->items[l], &right->items[r]);
-        const struct place *a = order <= 0 ? &left->items[l++] : NULL;
-        const struct place *b = order >= 0 ? &right->items[r++] : NULL;
+        const struct place *a = l < left->count ? &left->items[l] : NULL;
+        const struct place *b = r < right->count ? &right->items[r] : NULL;
+        int order = !b ? -1 : !a ? 1 : compare(a, b);
+        a = order <= 0 ? a : NULL;
+        b = order >= 0 ? b : NULL;
+        l += a != NULL;
+        r += b != NULL;
         if (a && b && json_equal(a->value, b->value))
             continue;
         out[count++] = (struct schema_difference){.place = a ? a->path : b->path,

@@ -72,6 +72,9 @@ static void what_is_no_json_is_told(void **state)
     assert_non_null(strstr(err.text, "first"));
     assert_int_equal(schema_diff(STR("{}"), STR("x"), &arena, &found, &count, &err), E_SCHEMA);
     assert_non_null(strstr(err.text, "second"));
+    assert_int_equal(diff(&arena, "{}", "{}", &found), 0);
+    assert_int_equal(diff(&arena, "{}", "{\"type\":\"int\"}", &found), 1);
+    assert_null(found[0].left.data);
     assert_int_equal(diff(&arena, "\"int\"", "\"int\"", &found), 0);
     assert_int_equal(diff(&arena, "\"int\"", "\"long\"", &found), 1);
     arena_deinit(&arena);
