@@ -20,7 +20,9 @@ _rimbalzo
 printf '%s\n' "${COMPREPLY[@]}"
 """
 
-# zsh's own completion system, driven through a pseudo terminal by zpty.
+# zsh's own completion system, driven through a pseudo terminal by zpty. Typing begins when the prompt is there: before
+# that the terminal is not the line editor's, and Ctrl-U takes back what was typed. Neither word that is waited for is in
+# the echo of what is typed.
 ZSH = r"""
 zmodload zsh/zpty
 zpty completer zsh -f -i
@@ -28,11 +30,11 @@ zpty completer zsh -f -i
     zpty -w completer "PROMPT=; PS2=; fpath=(${1:h} \$fpath); autoload -Uz compinit; compinit -u -D"
     zpty -w completer 'zstyle ":completion:*" list-prompt ""; zstyle ":completion:*" menu no'
     zpty -w completer 'compadd() { local -a found; if [[ ${@[1,(i)(-|--)]} != *-(O|A|D)\ * ]]; then builtin compadd -O found "$@"; print -l TOLD:$^found; fi; builtin compadd "$@" }'
-    zpty -w completer 'print READY'
-    zpty -r completer line '*READY*READY*'
+    zpty -w completer 'PROMPT=RE""ADY'
+    zpty -r completer line '*READY*'
     zpty -w -n completer "$2"$'\t'
-    zpty -w completer $'\C-u\nprint DONE'
-    zpty -r completer text '*DONE*DONE*'
+    zpty -w completer $'\C-u\nprint DO""NE'
+    zpty -r completer text '*DONE*'
     print -r -- $text
 } always { zpty -d completer }
 """
