@@ -255,10 +255,11 @@ def the_status(s: Scenario):
     with claim("the page is whole without JavaScript, refreshes itself with it, in light, dark and on a phone"):
         both = pipeline.worker("w1", command="run").start()
 
-        def all_is_well():  # w2 keeps its place for its session
+        def all_is_well():  # w2 keeps its place for its session; what is due is counted every few seconds
             told = status(both)
             return (told["state"] == "ok" and all(role["running"] == PARTITIONS for role in told["roles"])
-                    and told["roles"][1]["lag_records"] == 0)
+                    and told["roles"][1]["lag_records"] == 0
+                    and told["due"]["pending"] == both.metric("rimbalzo_dispatcher_pending"))
 
         wait_until(all_is_well, 60, "all to be well", alive=[both])
         due_adds_up(both)
