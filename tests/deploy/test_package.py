@@ -67,6 +67,12 @@ def the_program_in_it_runs_with_what_the_package_depends_on():
         run(program, "config", "check", "-c", os.path.join(folder, "etc", "rimbalzo", "rimbalzo.yaml"))
 
 
+def what_the_units_call_is_there():
+    called = set(re.findall(r"^Exec\w+=[-+!]*(\S+)", read("deploy", "systemd", "rimbalzo-worker.service"), re.M))
+    assert called == {"/usr/bin/rimbalzo", "/bin/kill"}, called
+    assert "procps" in field("Depends"), field("Depends")
+
+
 def versions_agree():
     version = rimbalzo("version").stdout.split()[1]
     assert field("Version") == version
@@ -89,4 +95,5 @@ def cmake_installs_the_same_below_a_prefix():
 
 if __name__ == "__main__":
     main(lintian_finds_no_fault, everything_is_in_its_place, the_program_in_it_runs_with_what_the_package_depends_on,
-         versions_agree, maintainer_scripts_are_clean, cmake_installs_the_same_below_a_prefix)
+         what_the_units_call_is_there, versions_agree, maintainer_scripts_are_clean,
+         cmake_installs_the_same_below_a_prefix)
