@@ -257,8 +257,9 @@ def the_status(s: Scenario):
 
         def all_is_well():  # w2 keeps its place for its session; what is due is counted every few seconds
             told = status(both)
-            return (told["state"] == "ok" and all(role["running"] == PARTITIONS for role in told["roles"])
-                    and told["roles"][1]["lag_records"] == 0
+            return (told["state"] == "ok" and all(
+                role["running"] == PARTITIONS and role["lag_records"] == 0 and role["lag_seconds"] is not None
+                for role in told["roles"])
                     and told["due"]["pending"] == both.metric("rimbalzo_dispatcher_pending"))
 
         wait_until(all_is_well, 60, "all to be well", alive=[both])
